@@ -1,0 +1,1 @@
+"""Quality-diversity evolution of programs with language models."""

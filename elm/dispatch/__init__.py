@@ -1,0 +1,1 @@
+"""Pushes candidates to sandboxes and brings their evaluations home."""

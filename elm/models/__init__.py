@@ -1,0 +1,1 @@
+"""Language models: what completes a prompt, and what that costs."""

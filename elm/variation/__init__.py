@@ -1,0 +1,1 @@
+"""Operators: what turns parents into children."""

@@ -1,0 +1,146 @@
+"""The contract of an environment, and the registry.
+
+An environment says what evolves (seeds, prompt), where a program's behaviour is measured (axes),
+and names two separate modules: a *producer*, which turns a program into plain data inside the
+jail, and a *judge*, which turns that data into a score in another process. The two never meet.
+
+    produce(files: dict[str, str], settings: dict) -> JSON-able artifact
+    judge(artifact, settings: dict) -> {"fitness": float, "descriptor": [float, ...],
+                                        "metrics": {str: float}}      # metrics may be left out
+
+`produce` may raise whatever the program raises. `judge` raises `environments.artifact.BadArtifact`
+for an artifact that is not what it asked for; anything else it raises counts as its own defect.
+Fitness is always maximised: a problem that minimises returns the negative.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class Program(msgspec.Struct, frozen=True):
+    """Source text by file name; most often one file."""
+
+    files: dict[str, str]
+
+    @property
+    def source(self) -> str:
+        """The text of a program of one file.
+
+        Raises:
+            ValueError: if the program has several files.
+        """
+        if len(self.files) != 1:
+            raise ValueError(f"program has {len(self.files)} files, expected 1")
+        return next(iter(self.files.values()))
+
+
+class Seed(msgspec.Struct, frozen=True):
+    """A program to start from, with the name that reports give it."""
+
+    name: str
+    program: Program
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """One dimension of behaviour. Limits are fixed before the run and never move."""
+
+    name: str
+    low: float
+    high: float
+    cells: int
+    unit: str = ""
+
+
+class Objective(msgspec.Struct, frozen=True):
+    """What fitness means. `f_min` is the fixed offset of the QD score."""
+
+    name: str
+    f_min: float
+    f_max: float | None = None  # the best possible, if known
+    unit: str = ""
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a language model is told of an environment."""
+
+    instruction: str  # one or two sentences: what the program does and what is wanted
+    file: str  # the file of the program that holds `entry`
+    entry: str  # the function that evolves
+    opening: str  # how every program starts: the signature, and what must follow it
+    preamble: str = ""  # the API that the program may use, as the model should see it
+    commit_messages: tuple[tuple[str, float], ...] = ()  # for diffs, with their weights
+
+
+class Environment(ABC):
+    """What evolves and how it is scored. Owns no model, no executor and no batch size."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1  # raised whenever the same program would get another score
+    reproducible: ClassVar[bool] = True  # False where time or memory enter fitness or descriptor
+    axes: tuple[Axis, ...]
+    objective: Objective
+    prompt: Prompt | None = None  # None where no language model can vary the genome
+    preload: tuple[str, ...] = ()
+    # Dotted names: the entry module first, then the modules of ours that it imports.
+    producer_modules: ClassVar[tuple[str, ...]]
+    judge_modules: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def seeds(self) -> Sequence[Seed]:
+        """Programs to start from; at least one."""
+
+    def producer_settings(self) -> dict[str, Any]:
+        """Plain JSON for `produce`. Never holds an expected answer."""
+        return {}
+
+    def judge_settings(self) -> dict[str, Any]:
+        """Plain JSON for `judge`."""
+        return {}
+
+    def limits(self) -> dict[str, float]:
+        """Limits of one execution that differ from the sandbox's defaults, by their names."""
+        return {}
+
+    def random_program(self, rng: random.Random) -> Program:
+        """A program that owes nothing to any parent: the baseline every search has to beat.
+
+        Raises:
+            LookupError: if the environment has no such generator.
+        """
+        raise LookupError(f"environment {self.name!r} generates no random programs")
+
+    def render(self, artifact: Any) -> str | None:
+        """A picture of the artifact as SVG text for reports, or None."""
+        return None
+
+
+def read_modules(names: Sequence[str]) -> dict[str, str]:
+    """Source text of installed modules, without importing any of them.
+
+    Raises:
+        ModuleNotFoundError: if there is no such module, or it has no source.
+    """
+    sources = {}
+    for name in names:
+        package, _, stem = name.rpartition(".")
+        home = importlib.import_module(package).__path__ if package else None
+        spec = importlib.machinery.PathFinder.find_spec(name if home else stem, home)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"no module {name!r}", name=name)
+        sources[name] = Path(spec.origin).read_text(encoding="utf-8")
+    return sources
+
+
+def registry() -> Mapping[str, Any]:
+    """Installed environments by name (entry points of the group `elm.environments`)."""
+    return {point.name: point for point in entry_points(group="elm.environments")}

@@ -1,0 +1,1 @@
+"""Executes programs that nobody trusts. Knows no archive and no language model."""

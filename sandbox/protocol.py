@@ -1,0 +1,127 @@
+"""The words that the search and the sandbox share: tasks, limits, bundles, evaluations.
+
+Everything here is frozen, typed and travels as JSON or MessagePack (`msgspec`), never as pickle.
+This module imports nothing else of ours, so that the search can speak to a sandbox without
+loading one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Status(StrEnum):
+    """How a candidate ended: `ok`, or the exact failure. Nothing fails without one."""
+
+    # Given by the search, before anybody executes the program.
+    MODEL_ERROR = "model_error"  # the language model could not be reached or broke
+    EMPTY_OUTPUT = "empty_output"  # the completion holds no program
+    SYNTAX_ERROR = "syntax_error"  # the program does not parse
+    NO_CHANGE = "no_change"  # canonically the same program as a parent
+    PATCH_FAILED = "patch_failed"  # a diff that does not apply
+    DUPLICATE = "duplicate"  # canonically a program that another candidate owns
+    NOVELTY_REJECTED = "novelty_rejected"  # too near to an elite to be worth an evaluation
+    # Given by the sandbox.
+    OK = "ok"
+    RUNTIME_ERROR = "runtime_error"  # the program raised, or died of a signal of its own making
+    TIMEOUT = "timeout"  # over its CPU limit, or over the wall-clock limit behind it
+    MEMORY = "memory"  # over its memory limit
+    OUTPUT_LIMIT = "output_limit"  # an artifact or a printout over its size limit
+    VIOLATION = "violation"  # tried what the jail forbids
+    BAD_RESULT = "bad_result"  # an artifact that is not JSON, or not what the judge asks for
+    JUDGE_ERROR = "judge_error"  # the judge itself broke: a defect of the environment
+    # Given by the fleet.
+    POISON = "poison"  # took its worker down on every attempt
+    LOST = "lost"  # the machinery failed; says nothing about the program
+
+    @property
+    def is_final(self) -> bool:
+        """False where the candidate is to be tried again: the failure was not the program's."""
+        return self is not Status.LOST
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one execution may use.
+
+    CPU time is the limit that decides, since it does not depend on how busy the machine is;
+    wall-clock time is the generous one behind it, for programs that sleep.
+    """
+
+    cpu_seconds: float = 2.0
+    wall_seconds: float = 20.0
+    memory_mb: int = 256  # on top of what the interpreter and its pre-imports need
+    artifact_bytes: int = 1_000_000  # of JSON, checked before it is parsed
+    output_bytes: int = 10_000  # of stdout and stderr together that are kept
+    file_bytes: int = 1_000_000  # the largest file it may write
+    processes: int = 0  # children it may start
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_seconds", "wall_seconds", "memory_mb", "artifact_bytes"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"limits.{name} must be above 0, got {getattr(self, name)}")
+        for name in ("output_bytes", "file_bytes", "processes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"limits.{name} must not be below 0, got {getattr(self, name)}")
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Source of one side of an environment: dotted module names to text, and where to enter.
+
+    A slot executes the producer's code and the judge's code in different processes, each of which
+    is given its own `Code` and never the other's.
+    """
+
+    entry: str  # the module that holds `produce` or `judge`
+    modules: dict[str, str]
+
+
+class Bundle(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a sandbox needs to evaluate candidates of one environment."""
+
+    environment: str
+    producer: Code
+    judge: Code
+    producer_settings: dict[str, Any] = {}  # plain JSON; never an expected answer
+    judge_settings: dict[str, Any] = {}
+    preload: tuple[str, ...] = ()  # modules that the zygote imports once, "numpy" say
+    limits: Limits = Limits()
+    judge_limits: Limits = Limits(cpu_seconds=30.0, wall_seconds=120.0, memory_mb=1024)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the content: the name under which a node keeps it."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One program to be evaluated once."""
+
+    candidate: int
+    bundle: str  # digest
+    files: dict[str, str]
+    seed: int  # for `random` and numpy in the child; a function of the program alone
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of executing one candidate, as the judge and the watcher saw it."""
+
+    candidate: int
+    status: Status
+    fitness: float | None = None  # always to be maximised
+    descriptor: tuple[float, ...] | None = None
+    metrics: dict[str, float] = {}
+    scores: dict[str, float] = {}  # per input, where an environment has several
+    artifact: Any = None  # the solution as plain data, from which the judge computed the above
+    behaviour: str | None = None  # the environment's hash of what the program did
+    detail: str = ""  # one line: the exception or the limit that was hit
+    logs: str = ""  # untrusted text, capped
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    verified: bool = True  # False where program and scorer shared a process
+    level: str = "L0"  # the jail it ran in
+    node: str = ""
