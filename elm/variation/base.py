@@ -26,6 +26,7 @@ class Operator(Protocol):
 
     name: ClassVar[str]
     parents: int  # how many it wants for each child; 0 for none
+    siblings: int  # how many consecutive children should share their parents; 1 for most
     model_name: str  # "" where no language model is asked
 
     def propose(self, orders: Sequence[Order]) -> list[Proposal]: ...

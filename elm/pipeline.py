@@ -1,0 +1,466 @@
+"""The loop that joins archive, search, operator, sandboxes and journal.
+
+Work comes in blocks. The parents of a block are drawn from the archive as it stands after a fixed
+number of earlier blocks, and results enter the archive in the order of candidates, so that the
+archive is a function of the seed alone: not of the number of sandboxes, not of who was faster, not
+of interruptions. A resumed run is the same loop, with the journal answering for what it knows.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from elm.archive import Archive
+from elm.budget import Budget, Spent
+from elm.candidate import (
+    Attempt,
+    Candidate,
+    Elite,
+    Evaluation,
+    Program,
+    Proposal,
+    Status,
+    canonical_hash,
+)
+from elm.dispatch.base import Dispatcher
+from elm.journal import Block, Commit, Journal
+from elm.sampler import Made, Plan, Sampler
+from elm.search.base import Result, Strategy
+from elm.seeding import derive
+from elm.variation.base import Operator, Order
+from sandbox.protocol import Task
+
+_POLL_SECONDS = 0.01  # how long a block that was just made may wait to be noticed
+
+
+class RunError(Exception):
+    """The run cannot start or go on; the message says why and what to do, in one line."""
+
+
+class Ending(StrEnum):
+    """Why a run ended."""
+
+    EVALUATIONS = "budget.evaluations"
+    MODEL_CALLS = "budget.model_calls"
+    TOKENS = "budget.tokens"
+    SECONDS = "budget.seconds"
+    COST = "budget.cost"
+    STALLED = "budget.stall_blocks"
+    INTERRUPTED = "interrupted"
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """A run at one moment, for whoever watches."""
+
+    elapsed: float  # seconds on the run's clock
+    metrics: Mapping[str, Any]  # as in the journal's commits
+    budget: Budget
+    level: str  # of the sandboxes
+    slots: int
+    busy_fraction: float  # of the model, over the blocks it has made so far
+    in_flight: int  # candidates that were planned and are not yet in the archive
+    stopping: bool
+
+
+class Observer(Protocol):
+    """Watches a run. Called on the run's thread: must be quick, and must not raise."""
+
+    def update(self, progress: Progress) -> None: ...
+
+    def notice(self, message: str) -> None: ...
+
+
+class _OpenBlock:
+    """A block that is in the journal and not yet in the archive."""
+
+    def __init__(
+        self,
+        block: Block,
+        candidates: Sequence[Candidate],
+        attempts: Mapping[int, Sequence[Attempt]],
+    ) -> None:
+        self.block = block
+        self.candidates = candidates
+        self.attempts = attempts
+        self.evaluations: dict[int, Evaluation] = {}
+        self.waiting = {c.id for c in candidates if c.status is None}
+
+
+class Pipeline:
+    """One run, from its first block or from where its journal ends. Used once, by one thread."""
+
+    def __init__(
+        self,
+        *,
+        seeds: Sequence[Program],
+        archive: Archive,
+        strategy: Strategy,
+        operator: Operator,
+        dispatcher: Dispatcher,
+        journal: Journal,
+        bundle: str,
+        budget: Budget,
+        seed: int,
+        batch_size: int,
+        lookahead: int,
+        active_parameters: int | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """
+        Args:
+            seeds: the programs of block 0.
+            archive: empty; it becomes the fold of the journal.
+            dispatcher: started.
+            journal: new, or of an earlier part of the same run.
+            bundle: digest of the environment's bundle.
+            batch_size: candidates in a block.
+            lookahead: blocks that may be under way while the next one's parents are drawn; 0 is
+                the classic synchronous loop.
+        """
+        self.archive = archive
+        self.spent = Spent(active_parameters)
+        self._seeds = seeds
+        self._strategy = strategy
+        self._operator = operator
+        self._dispatcher = dispatcher
+        self._journal = journal
+        self._bundle = bundle
+        self._budget = budget
+        self._seed = seed
+        self._batch_size = batch_size
+        self._lookahead = lookahead
+        self._observer = observer
+        self._known_commits = {commit.block: commit for commit in journal.commits()}
+        self._elapsed_before = max(
+            [c.elapsed for c in self._known_commits.values()] + [b.ended for b in journal.blocks()],
+            default=0.0,
+        )
+        self._began = time.monotonic()
+        self._planned: dict[int, int] = {}  # candidates by block, until it is committed
+        self._next_block = 0
+        self._next_id = 0
+        self._committed = 0
+        self._open: dict[int, _OpenBlock] = {}
+        self._block_of: dict[int, int] = {}  # of candidates whose evaluation is awaited
+        self._owners: dict[str, int] = {}  # canonical hash to the lowest candidate id
+        self._stalled = 0
+        self._generation: tuple[float, float] | None = None  # first start, last end
+        self._stopping = False
+        self._ending: Ending | None = None
+        self._sampler: Sampler | None = None
+        self._last_update = 0.0
+
+    def clock(self) -> float:
+        """Seconds that the run has taken, stops between resumes left out."""
+        return self._elapsed_before + time.monotonic() - self._began
+
+    def stop(self) -> None:
+        """Asks the run to end when the blocks that are being made are in the archive."""
+        self._stopping = True
+
+    @property
+    def busy_fraction(self) -> float:
+        """Generation time over wall time, from the first to the last generated block."""
+        if self._generation is None:
+            return 0.0
+        first, last = self._generation
+        return min(1.0, self.spent.generation_seconds / (last - first)) if last > first else 0.0
+
+    def run(self) -> Ending:
+        """Runs until the budget ends or `stop` was called.
+
+        Raises:
+            RunError: if no seed can be evaluated.
+            JournalError: if the journal cannot be written. What it holds stays good.
+        """
+        self._sampler = Sampler(self._operator, self.clock)
+        try:
+            self._plan()
+            while self._planned:
+                if self._stopping:
+                    self._withdraw()
+                for made in self._sampler.made():
+                    self._planned_to_open(made)
+                self._receive()
+                while self._commit_next():
+                    self._plan()
+                self._report()
+            self._report(force=True)
+            if self._ending is None or (self._stopping and self._affordable()[0]):
+                return Ending.INTERRUPTED
+            return self._ending
+        finally:
+            self._sampler.close()
+
+    # -- planning ----------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        """Plans every block that may be planned in this state of the archive.
+
+        Called after each commit, so that when a block is planned depends on nothing but the
+        archive and the sizes of the blocks under way.
+        """
+        while not self._stopping or self._journal.block(self._next_block) is not None:
+            number = self._next_block
+            if self._committed < min(number, max(1, number - self._lookahead)):
+                return
+            known = self._journal.block(number)
+            if known is not None:
+                self._reopen(known)
+                continue
+            size, ending = self._affordable()
+            if number == 0:
+                size = min(size, len(self._seeds))
+            if size == 0:
+                self._ending = ending
+                return
+            self._begin(number, min(size, self._batch_size) if number else size)
+
+    def _affordable(self) -> tuple[int, Ending | None]:
+        """How many more candidates the budget surely pays for, and what limits them."""
+        budget, spent = self._budget, self.spent
+        under_way = sum(self._planned.values())
+        if budget.tokens is not None and spent.tokens >= budget.tokens:
+            return 0, Ending.TOKENS
+        if budget.cost is not None and spent.cost >= budget.cost:
+            return 0, Ending.COST
+        if budget.seconds is not None and self.clock() >= budget.seconds:
+            return 0, Ending.SECONDS
+        if self._stalled >= budget.stall_blocks:
+            return 0, Ending.STALLED
+        size, ending = max(self._batch_size, len(self._seeds)), None
+        if budget.evaluations is not None:
+            left = budget.evaluations - spent.evaluations - under_way
+            if left < size:
+                size, ending = max(left, 0), Ending.EVALUATIONS
+        if budget.model_calls is not None and self._operator.model_name:
+            left = budget.model_calls - spent.model_calls - under_way
+            if left < size:
+                size, ending = max(left, 0), Ending.MODEL_CALLS
+        return size, ending
+
+    def _begin(self, number: int, size: int) -> None:
+        first_id = self._next_id
+        self._next_block += 1
+        self._next_id += size
+        self._planned[number] = size
+        if number == 0:
+            now = self.clock()
+            orders = (Order((), 0),) * size
+            proposals = tuple(Proposal(program=program) for program in self._seeds[:size])
+            self._planned_to_open(Made(Plan(0, 0, 0, orders), proposals, now, now))
+            return
+        if self._operator.parents and not self.archive:
+            raise RunError(self._why_no_seed_worked())
+        rng = random.Random(derive(self._seed, number))
+        parents = self._strategy.ask(self.archive, size, rng)
+        orders = tuple(
+            Order(chosen, derive(self._seed, number, index)) for index, chosen in enumerate(parents)
+        )
+        assert self._sampler is not None
+        self._sampler.submit(Plan(number, self._committed, first_id, orders))
+
+    def _why_no_seed_worked(self) -> str:
+        reasons = [
+            f"{e.status}: {e.detail}" if e.detail else str(e.status)
+            for e in self._journal.evaluations(0)
+        ]
+        refused = f"{self.archive.out_of_range} out of the archive's range"
+        return (
+            f"no seed of the environment could enter the archive ({'; '.join([*reasons, refused])})"
+        )
+
+    def _withdraw(self) -> None:
+        """Forgets plans that nobody has begun: a resumed run plans them again, the same way."""
+        assert self._sampler is not None
+        for plan in self._sampler.withdraw():
+            del self._planned[plan.number]
+            self._next_block = min(self._next_block, plan.number)
+
+    # -- from plan to evaluation -------------------------------------------------------------
+
+    def _planned_to_open(self, made: Made) -> None:
+        """Writes a block that was made, then hands its programs to the sandboxes."""
+        if made.error is not None:
+            raise made.error
+        plan = made.plan
+        block = Block(plan.number, plan.seen, made.started, made.ended)
+        candidates = [
+            self._register(plan, index, order, proposal)
+            for index, (order, proposal) in enumerate(zip(plan.orders, made.proposals, strict=True))
+        ]
+        attempts = {
+            plan.first_id + index: proposal.attempts
+            for index, proposal in enumerate(made.proposals)
+            if proposal.attempts
+        }
+        self._journal.write_block(block, candidates, attempts)
+        self._open_block(_OpenBlock(block, candidates, attempts))
+
+    def _register(self, plan: Plan, index: int, order: Order, proposal: Proposal) -> Candidate:
+        """Gives a proposal its id, and its verdict where no sandbox is needed for it."""
+        program, status, detail = proposal.program, proposal.status, proposal.detail
+        digest, duplicate_of = "", None
+        if status is None and program is None:
+            raise RuntimeError(f"operator {self._operator.name!r} gave neither program nor status")
+        if program is not None:
+            try:
+                digest = canonical_hash(program)
+            except SyntaxError as error:
+                status, detail = status or Status.SYNTAX_ERROR, detail or str(error.msg)
+        if status is None:
+            if any(digest == parent.candidate.hash for parent in order.parents):
+                status = Status.NO_CHANGE
+            elif digest in self._owners:
+                status, duplicate_of = Status.DUPLICATE, self._owners[digest]
+            else:
+                self._owners[digest] = plan.first_id + index
+        return Candidate(
+            id=plan.first_id + index,
+            block=plan.number,
+            program=program,
+            hash=digest,
+            parents=tuple(parent.candidate.id for parent in order.parents),
+            operator=self._operator.name if plan.number else "seed",
+            model=self._operator.model_name if plan.number else "",
+            seed=order.seed,
+            status=status,
+            duplicate_of=duplicate_of,
+            detail=detail,
+        )
+
+    def _reopen(self, block: Block) -> None:
+        """Takes a block from the journal, instead of making it again."""
+        candidates = list(self._journal.candidates(block.number))
+        attempts: dict[int, list[Attempt]] = {}
+        for candidate, attempt in self._journal.attempts(block.number):
+            attempts.setdefault(candidate, []).append(attempt)
+        self._next_block = block.number + 1
+        self._next_id = candidates[-1].id + 1
+        self._planned[block.number] = len(candidates)
+        for candidate in candidates:
+            if candidate.status is None:
+                self._owners.setdefault(candidate.hash, candidate.id)
+        opened = _OpenBlock(block, candidates, attempts)
+        for evaluation in self._journal.evaluations(block.number):
+            opened.evaluations[evaluation.candidate] = evaluation
+            opened.waiting.discard(evaluation.candidate)
+        self._open_block(opened)
+
+    def _open_block(self, opened: _OpenBlock) -> None:
+        self._open[opened.block.number] = opened
+        tasks = []
+        for candidate in opened.candidates:
+            if candidate.id in opened.waiting:
+                assert candidate.program is not None
+                self._block_of[candidate.id] = opened.block.number
+                seed = int(candidate.hash[:15], 16)
+                tasks.append(Task(candidate.id, self._bundle, candidate.program.files, seed))
+        self._dispatcher.submit(tasks)
+
+    def _receive(self) -> None:
+        """Writes what sandboxes report; only then may they forget it."""
+        wait = 0.0 if self._is_next_complete() else _POLL_SECONDS
+        evaluations = [self._sound(e) for e in self._dispatcher.results(wait)]
+        if evaluations:
+            self._journal.write_evaluations(evaluations)
+            self._dispatcher.acknowledge(e.candidate for e in evaluations)
+        for evaluation in evaluations:
+            opened = self._open[self._block_of.pop(evaluation.candidate)]
+            opened.evaluations[evaluation.candidate] = evaluation
+            opened.waiting.discard(evaluation.candidate)
+        for message in self._dispatcher.notices():
+            self._journal.write_event("fleet", message)
+            if self._observer is not None:
+                self._observer.notice(message)
+
+    def _sound(self, evaluation: Evaluation) -> Evaluation:
+        """An evaluation that the archive can take. A judge that gives no fitness, or a descriptor
+        of the wrong length, is a defect of the environment, which must not end the run.
+        """
+        if evaluation.status is not Status.OK:
+            return evaluation
+        wanted, found = self.archive.space.dimensions, evaluation.descriptor
+        if evaluation.fitness is None:
+            detail = "the judge gave no fitness"
+        elif found is None or len(found) != wanted:
+            detail = f"descriptor: the judge gave {found}, expected {wanted} numbers"
+        else:
+            return evaluation
+        return msgspec.structs.replace(evaluation, status=Status.JUDGE_ERROR, detail=detail)
+
+    # -- from evaluation to archive ----------------------------------------------------------
+
+    def _is_next_complete(self) -> bool:
+        opened = self._open.get(self._committed)
+        return opened is not None and not opened.waiting
+
+    def _commit_next(self) -> bool:
+        """Takes the next block into the archive, if all of it is there."""
+        if not self._is_next_complete():
+            return False
+        number = self._committed
+        opened = self._open.pop(number)
+        for candidate in opened.candidates:
+            evaluation = opened.evaluations.get(candidate.id)
+            self.spent.add(candidate, evaluation, opened.attempts.get(candidate.id, ()))
+            insertion = None
+            if evaluation is not None and evaluation.status is Status.OK:
+                insertion = self.archive.add(Elite(candidate, evaluation))
+            entered = insertion is not None and insertion.entered
+            self.archive.record_offspring(candidate.parents, entered)
+            self._strategy.tell(Result(candidate, evaluation, insertion))
+        self._count_generation(opened)
+        self._stalled = 0 if opened.evaluations or number == 0 else self._stalled + 1
+        self._committed += 1
+        del self._planned[number]
+        if number not in self._known_commits:
+            self._journal.write_commit(Commit(number, self.clock(), self.metrics()))
+        return True
+
+    def _count_generation(self, opened: _OpenBlock) -> None:
+        if not opened.attempts:
+            return
+        block = opened.block
+        self.spent.generation_seconds += block.ended - block.started
+        first = self._generation[0] if self._generation else block.started
+        self._generation = (first, block.ended)
+
+    # -- what others see ---------------------------------------------------------------------
+
+    def metrics(self) -> dict[str, Any]:
+        """Counters and archive metrics as of the last committed block."""
+        best = self.archive.best
+        return {
+            **self.spent.metrics(),
+            "cells": self.archive.filled,
+            "coverage": self.archive.coverage,
+            "qd_score": self.archive.qd_score,
+            "out_of_range": self.archive.out_of_range,
+            "best_fitness": None if best is None else best.evaluation.fitness,
+            "best_candidate": None if best is None else best.candidate.id,
+        }
+
+    def _report(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if self._observer is None or (now - self._last_update < 0.25 and not force):
+            return
+        self._last_update = now
+        self._observer.update(
+            Progress(
+                elapsed=self.clock(),
+                metrics=self.metrics(),
+                budget=self._budget,
+                level=self._dispatcher.level,
+                slots=self._dispatcher.slots,
+                busy_fraction=self.busy_fraction,
+                in_flight=sum(self._planned.values()),
+                stopping=self._stopping,
+            )
+        )
