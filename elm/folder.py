@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import io
 import json
-import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -75,7 +76,7 @@ class RunFolder:
         draft = target.with_name(f"{target.name}.part")
         try:
             draft.write_text(text, encoding="utf-8", errors="backslashreplace")
-            os.replace(draft, target)
+            draft.replace(target)
         except OSError as error:
             raise FolderError(f"{target}: cannot be written ({error.strerror})") from error
         return target
@@ -88,40 +89,39 @@ class RunFolder:
         rows = [(c.block, c.elapsed, c.metrics) for c in commits]
         columns = [k for k in (rows[-1][2] if rows else {}) if k != "statuses"]
         kinds = sorted({kind for _, _, metrics in rows for kind in metrics["statuses"]})
-        with (self.path / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
-            out = csv.writer(file)
-            out.writerow(["block", "elapsed", *columns, *(f"status_{kind}" for kind in kinds)])
-            for block, elapsed, metrics in rows:
-                statuses = [metrics["statuses"].get(kind, 0) for kind in kinds]
-                out.writerow(
-                    [block, f"{elapsed:.3f}", *(metrics.get(c) for c in columns), *statuses]
-                )
+        table: list[list[Any]] = [
+            ["block", "elapsed", *columns, *(f"status_{kind}" for kind in kinds)]
+        ]
+        for block, elapsed, metrics in rows:
+            statuses = [metrics["statuses"].get(kind, 0) for kind in kinds]
+            cells = [metrics.get(column) for column in columns]
+            table.append([block, f"{elapsed:.3f}", *cells, *statuses])
+        self.write_text("metrics.csv", _csv(table))
 
     def write_elites(self, archive: Archive) -> None:
         """`elites/`: each elite's program, and `index.csv` with where it stands and why."""
         home = self.path / "elites"
-        home.mkdir(exist_ok=True)
-        for old in home.iterdir():  # of an earlier part of this run
-            old.unlink()
         axes = [axis.name for axis in archive.space.axes]
-        with (home / "index.csv").open("w", newline="", encoding="utf-8") as file:
-            out = csv.writer(file)
-            out.writerow(["file", "cell", "rank", "candidate", "operator", "fitness", *axes])
-            for cell, rank, elite in archive.ranked():
-                candidate, evaluation = elite.candidate, elite.evaluation
-                assert candidate.program is not None and evaluation.descriptor is not None
-                for name, text in candidate.program.files.items():
-                    stem, suffix = os.path.splitext(os.path.basename(name))
-                    entry = f"cell{cell:05d}_rank{rank}_{candidate.id:07d}_{stem}{suffix}"
-                    (home / entry).write_text(text, encoding="utf-8", errors="backslashreplace")
-                    out.writerow(
-                        [
-                            entry,
-                            cell,
-                            rank,
-                            candidate.id,
-                            candidate.operator,
-                            evaluation.fitness,
-                            *evaluation.descriptor,
-                        ]
-                    )
+        table: list[list[Any]] = [
+            ["file", "cell", "rank", "candidate", "operator", "fitness", *axes]
+        ]
+        try:
+            shutil.rmtree(home, ignore_errors=True)  # of an earlier part of this run
+            home.mkdir()
+        except OSError as error:
+            raise FolderError(f"{home}: cannot be written ({error.strerror})") from error
+        for cell, rank, elite in archive.ranked():
+            candidate, evaluation = elite.candidate, elite.evaluation
+            assert candidate.program is not None and evaluation.descriptor is not None
+            for name, text in candidate.program.files.items():
+                entry = f"cell{cell:05d}_rank{rank}_{candidate.id:07d}_{Path(name).name}"
+                self.write_text(f"elites/{entry}", text)
+                where = [cell, rank, candidate.id, candidate.operator]
+                table.append([entry, *where, evaluation.fitness, *evaluation.descriptor])
+        self.write_text("elites/index.csv", _csv(table))
+
+
+def _csv(table: list[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(table)
+    return text.getvalue()

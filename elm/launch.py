@@ -245,5 +245,5 @@ def _write_report(settings: Settings, folder: RunFolder) -> None:
 
     try:
         write_report(folder.path)
-    except ReportError as error:
+    except (ReportError, OSError) as error:
         print(f"no report: {error}")

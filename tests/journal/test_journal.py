@@ -110,10 +110,10 @@ def test_a_truncated_file_is_called_damaged_and_left_alone(journal, tmp_path):
     path = tmp_path / "journal.db"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(JournalError, match=r"journal\.db: damaged .*Restore it"):
-        with Journal(path) as damaged:
-            damaged.check()
-            list(damaged.candidates())
+    damage = pytest.raises(JournalError, match=r"journal\.db: damaged .*Restore it")
+    with damage, Journal(path) as damaged:
+        damaged.check()
+        list(damaged.candidates())
     assert path.read_bytes() == content[: len(content) // 2]
 
 

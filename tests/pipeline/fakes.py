@@ -40,7 +40,7 @@ def evaluate(task: Task) -> Evaluation:
 
 
 class Fleet:
-    """Answers tasks in an order of its own choosing, a few at a time, perhaps only until it dies."""
+    """Answers a few tasks at a time in an order of its own, perhaps only until it dies."""
 
     def __init__(self, order: int = 0, slots: int = 2, crash_after: int | None = None) -> None:
         self.level, self.slots = "L0", slots
