@@ -8,6 +8,7 @@ loading one.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -125,3 +126,181 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool = True  # False where program and scorer shared a process
     level: str = "L0"  # the jail it ran in
     node: str = ""
+
+
+# ---------------------------------------------------------------------------------------------
+# What a dispatcher and its workers say to each other: one MessagePack document per frame.
+#
+# The protocol is level-triggered: a worker's `Beat` says everything about its state each time, so
+# that a message which is lost, doubled or late is repaired by a later one. Names after the
+# "Paranoid Pirate" pattern of the ZeroMQ guide, with leases and acknowledgements added.
+
+PROTOCOL_VERSION = 1
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # of one frame; sockets refuse more
+
+
+class WorkerState(StrEnum):
+    """What a worker can do at present."""
+
+    LOADING = "loading"  # waits for a bundle, or starts its slots with it
+    READY = "ready"  # at least one slot takes tasks
+    FAILED = "failed"  # no slot started; `Beat.detail` says why
+    DRAINING = "draining"  # finishes what runs, takes nothing new
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    pass
+
+
+class Hello(_Message, frozen=True):
+    """Worker: here I am. Repeated until a `Welcome` comes."""
+
+    worker: str  # one life of one worker process
+    session: int  # counts its connections; each has a new socket identity
+    node: str
+    slots: int
+    pid: int
+    protocol: int = PROTOCOL_VERSION
+
+
+class Welcome(_Message, frozen=True):
+    """Dispatcher: you belong to this run; load this bundle."""
+
+    run: str  # one life of one dispatcher; leases of another are void
+    bundle: str  # digest
+    heartbeat: float  # seconds between two beats, in both directions
+    patience: float  # seconds of silence after which the other side counts as gone
+
+
+class Introduce(_Message, frozen=True):
+    """Dispatcher: I do not know you, or no longer; say hello."""
+
+
+class Want(_Message, frozen=True):
+    """Worker: send me this bundle. Repeated until it comes."""
+
+    bundle: str  # digest
+
+
+class Parcel(_Message, frozen=True):
+    """Dispatcher: the bundle."""
+
+    bundle: Bundle
+
+
+class Beat(_Message, frozen=True):
+    """Worker: my whole state. Sent at every heartbeat and whenever it changes."""
+
+    run: str
+    seq: int  # ascending; an older one that arrives later is ignored
+    state: WorkerState
+    detail: str  # one line: why it failed
+    level: str  # weakest jail among its slots, "" before one is up
+    slots: int  # that are up
+    credit: int  # tasks it is willing to hold unfinished, in all
+    holding: tuple[int, ...]  # leases: waiting, running, or finished and not acknowledged
+    pids: dict[str, int]  # its processes by name
+
+
+class Pulse(_Message, frozen=True):
+    """Dispatcher: I am alive."""
+
+    run: str
+
+
+class Assign(_Message, frozen=True):
+    """Dispatcher: execute this. The lease is void once the dispatcher gave the task to another."""
+
+    run: str
+    lease: int
+    task: Task
+
+
+class Result(_Message, frozen=True):
+    """Worker: what came of a lease. Repeated until an `Ack` names it.
+
+    The artifact travels apart, as JSON text, since MessagePack has no integers above 64 bits.
+    """
+
+    run: str
+    lease: int
+    evaluation: Evaluation  # without its artifact
+    artifact: bytes  # JSON
+    blame: bool  # False where a task comes back untried, or its slot could not be started
+
+    @classmethod
+    def pack(cls, run: str, lease: int, evaluation: Evaluation, blame: bool = True) -> Result:
+        """Takes the artifact out of an evaluation.
+
+        Raises:
+            UnicodeEncodeError, TypeError, RecursionError: if the artifact is not JSON.
+        """
+        artifact = msgspec.json.encode(evaluation.artifact)
+        bare = msgspec.structs.replace(evaluation, artifact=None)
+        return cls(run, lease, bare, artifact, blame)
+
+    def unpack(self) -> Evaluation:
+        """The evaluation with its artifact.
+
+        Raises:
+            msgspec.DecodeError: if the artifact is not JSON.
+        """
+        return msgspec.structs.replace(self.evaluation, artifact=msgspec.json.decode(self.artifact))
+
+
+class Ack(_Message, frozen=True):
+    """Dispatcher: these leases have ended, their results are safe or void; forget them."""
+
+    run: str
+    leases: tuple[int, ...]
+
+
+class Notice(_Message, frozen=True):
+    """Worker: something that a person may want to know, one line. Sent once."""
+
+    text: str
+
+
+class Drain(_Message, frozen=True):
+    """Dispatcher: finish what runs, give back what waits, then go."""
+
+
+class Bye(_Message, frozen=True):
+    """Either side: I go now (or: go now), for this reason."""
+
+    reason: str
+
+
+FromWorker = Hello | Want | Beat | Result | Notice | Bye
+FromDispatcher = Welcome | Introduce | Parcel | Pulse | Assign | Ack | Drain | Bye
+Message = FromWorker | FromDispatcher
+
+_encode = msgspec.msgpack.Encoder().encode
+_from_worker = msgspec.msgpack.Decoder(FromWorker).decode
+_from_dispatcher = msgspec.msgpack.Decoder(FromDispatcher).decode
+
+
+def encode(message: Message) -> bytes:
+    """One frame.
+
+    Raises:
+        UnicodeEncodeError, OverflowError, RecursionError: if a value of it cannot be expressed.
+    """
+    return _encode(message)
+
+
+def _decode(decode: Callable[[bytes], Any], frame: bytes) -> Any:
+    try:
+        return decode(frame)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None
+
+
+def decode_from_worker(frame: bytes) -> FromWorker:
+    """Raises `msgspec.DecodeError` for anything that is not a worker's message."""
+    return _decode(_from_worker, frame)
+
+
+def decode_from_dispatcher(frame: bytes) -> FromDispatcher:
+    """Raises `msgspec.DecodeError` for anything that is not a dispatcher's message."""
+    return _decode(_from_dispatcher, frame)

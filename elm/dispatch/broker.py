@@ -1,0 +1,412 @@
+"""The dispatcher's side of the protocol as a state machine: messages and time in, messages out.
+
+It has no socket, no thread and no clock, so that a simulator can drive it through any schedule of
+loss, delay, duplication, crash and restart. `elm.dispatch.router` is the shell around it, and
+`elm.dispatch.ledger` keeps its tasks. (Credits and heartbeats after the Paranoid Pirate pattern of
+the ZeroMQ guide.)
+
+A result under a lease that has ended is dropped, even where it is the first to arrive: a worker
+that was silent for so long may have judged a program by a clock that stood still.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from elm.dispatch.ledger import Lease, Ledger
+from sandbox.protocol import (
+    PROTOCOL_VERSION,
+    Ack,
+    Assign,
+    Beat,
+    Bundle,
+    Bye,
+    Drain,
+    Evaluation,
+    FromDispatcher,
+    FromWorker,
+    Hello,
+    Introduce,
+    Notice,
+    Parcel,
+    Pulse,
+    Result,
+    Status,
+    Task,
+    Want,
+    Welcome,
+    WorkerState,
+)
+
+NO_SANDBOX_AFTER = 3.0  # seconds without any sandbox before a person is told
+
+
+@dataclass
+class _Worker:
+    """What is known of one worker."""
+
+    name: str
+    session: int
+    peer: bytes
+    node: str
+    pid: int
+    heard: float
+    next_pulse: float
+    seq: int = 0
+    state: WorkerState = WorkerState.LOADING
+    detail: str = ""
+    level: str = ""
+    slots: int = 0
+    credit: int = 0
+    pids: dict[str, int] = field(default_factory=dict)
+    quarantine: bool = False  # takes suspects only, one at a time
+
+
+class Broker:
+    """Distributes tasks among workers and brings each of them home exactly once.
+
+    Args:
+        run: name of this life of the dispatcher; leases of another one are void.
+        bundle: what all tasks are executed with.
+        max_tries: losses after which a task counts as poison.
+        heartbeat: seconds between two beats.
+        patience: seconds of silence after which a worker counts as lost.
+
+    The shell calls `receive` for each message, `vanished` when it knows that a worker is dead, and
+    then `step`, at least every `heartbeat / 2` seconds; it sends what `step` returns, and collects
+    with `collect` and from `notices`.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        bundle: Bundle,
+        *,
+        max_tries: int = 3,
+        heartbeat: float = 1.0,
+        patience: float = 10.0,
+    ) -> None:
+        self.run, self.bundle, self.digest = run, bundle, bundle.digest
+        self.heartbeat, self.patience = heartbeat, patience
+        self.ledger = Ledger(max_tries)
+        self.counts = self.ledger.counts
+        self.notices: list[str] = []
+        self.level = ""
+        self._workers: dict[str, _Worker] = {}
+        self._peers: dict[bytes, str] = {}
+        self._outbox: list[tuple[bytes, FromDispatcher]] = []
+        self._idle_since: float | None = None
+        self._told_idle = False
+
+    # From and to the pipeline -----------------------------------------------------------------
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Queues tasks.
+
+        Raises:
+            ValueError: if a candidate is open already, or a task is meant for another bundle.
+        """
+        for task in tasks:
+            if task.bundle != self.digest:
+                raise ValueError(
+                    f"candidate {task.candidate} is for bundle {task.bundle[:12]}, but this fleet "
+                    f"was started with {self.digest[:12]}"
+                )
+            self.ledger.add(task)
+
+    def collect(self) -> list[Evaluation]:
+        """Final results since the last call."""
+        finished, self.ledger.finished = self.ledger.finished, []
+        return finished
+
+    def acknowledge(self, candidates: Iterable[int]) -> None:
+        """Forgets delivered tasks, and lets their workers forget them."""
+        safe: dict[str, list[int]] = {}
+        for candidate in candidates:
+            lease = self.ledger.acknowledge(candidate)
+            if lease is not None:
+                safe.setdefault(lease.worker, []).append(lease.number)
+        for name, numbers in safe.items():
+            worker = self._workers.get(name)
+            if worker is not None:
+                self._send(worker.peer, Ack(self.run, tuple(numbers)))
+
+    # From the network -------------------------------------------------------------------------
+
+    def receive(self, peer: bytes, message: FromWorker, now: float) -> None:
+        """Takes one message of a worker."""
+        if isinstance(message, Hello):
+            self._greet(peer, message, now)
+            return
+        worker = self._workers.get(self._peers.get(peer, ""))
+        if worker is None:
+            self.counts["strangers"] += 1
+            if not isinstance(message, Bye):
+                self._send(peer, Introduce())
+            return
+        worker.heard = now
+        match message:
+            case Want():
+                if message.bundle == self.digest:
+                    self.counts["parcels"] += 1
+                    self._send(peer, Parcel(self.bundle))
+            case Beat():
+                self._update(worker, message, now)
+            case Result():
+                self._result(worker, message)
+            case Notice():
+                self.notices.append(f"sandbox {worker.node}: {message.text}")
+            case Bye():
+                self._dismiss(worker, message.reason)
+
+    def vanished(self, name: str, reason: str) -> None:
+        """Says that a worker is certainly gone."""
+        worker = self._workers.get(name)
+        if worker is not None:
+            self._lose(worker, reason, certain=True)
+
+    def drain(self, name: str) -> None:
+        """Asks a worker to finish what it executes, give back the rest, and go."""
+        worker = self._workers.get(name)
+        if worker is not None:
+            self._send(worker.peer, Drain())
+
+    def step(self, now: float) -> list[tuple[bytes, FromDispatcher]]:
+        """Ends what has waited too long, hands out tasks; returns what is to be sent, to whom."""
+        for worker in list(self._workers.values()):
+            if now - worker.heard > self.patience:
+                self._lose(worker, f"silent for {self.patience:g} s", certain=False)
+            elif now >= worker.next_pulse:
+                worker.next_pulse = now + self.heartbeat
+                self._send(worker.peer, Pulse(self.run))
+        self._assign(now)
+        self._watch_idle(now)
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    # What can be seen of it -------------------------------------------------------------------
+
+    @property
+    def slots(self) -> int:
+        """How many tasks can run at one time right now."""
+        return sum(worker.slots for worker in self._ready())
+
+    @property
+    def peers(self) -> list[bytes]:
+        """Addresses of all workers."""
+        return list(self._peers)
+
+    def knows(self, name: str) -> bool:
+        """Whether a worker of this name belongs to the fleet."""
+        return name in self._workers
+
+    @property
+    def open(self) -> int:
+        """Tasks that are not acknowledged."""
+        return len(self.ledger)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no worker can start its slots; None while one can, or has not said so."""
+        workers = list(self._workers.values())
+        if workers and all(worker.state is WorkerState.FAILED for worker in workers):
+            return workers[0].detail or "no slot started"
+        return None
+
+    def status(self, now: float) -> dict[str, Any]:
+        """Plain data about workers, queue and counters."""
+        return {
+            **self.ledger.census(),
+            "counts": dict(self.counts),
+            "workers": [
+                {
+                    "worker": worker.name,
+                    "node": worker.node,
+                    "pid": worker.pid,
+                    "state": str(worker.state),
+                    "detail": worker.detail,
+                    "level": worker.level,
+                    "slots": worker.slots,
+                    "credit": worker.credit,
+                    "leases": self.ledger.load(worker.name),
+                    "silent": now - worker.heard,
+                    "pids": worker.pids,
+                }
+                for worker in self._workers.values()
+            ],
+        }
+
+    # Inside: workers --------------------------------------------------------------------------
+
+    def _ready(self) -> list[_Worker]:
+        return [w for w in self._workers.values() if w.state is WorkerState.READY and w.slots]
+
+    def _greet(self, peer: bytes, hello: Hello, now: float) -> None:
+        if hello.protocol != PROTOCOL_VERSION:
+            reason = (
+                f"sandbox {hello.node} speaks protocol {hello.protocol}, this run "
+                f"{PROTOCOL_VERSION}: install the same version on both sides"
+            )
+            self.notices.append(reason)
+            self._send(peer, Bye(reason))
+            return
+        worker = self._workers.get(hello.worker)
+        if worker is None:
+            worker = _Worker(
+                hello.worker, hello.session, peer, hello.node, hello.pid, now, now + self.heartbeat
+            )
+            self._workers[hello.worker] = worker
+        elif hello.session < worker.session:
+            return  # sent over a connection that the worker has given up since
+        self._peers.pop(worker.peer, None)
+        worker.peer, worker.session, worker.heard = peer, hello.session, now
+        self._peers[peer] = worker.name
+        self._welcome(worker)
+
+    def _welcome(self, worker: _Worker) -> None:
+        self._send(worker.peer, Welcome(self.run, self.digest, self.heartbeat, self.patience))
+
+    def _update(self, worker: _Worker, beat: Beat, now: float) -> None:
+        if beat.run != self.run:
+            self._welcome(worker)
+            return
+        if beat.seq <= worker.seq:
+            return
+        was = worker.state
+        worker.seq, worker.state, worker.detail = beat.seq, beat.state, beat.detail
+        worker.level, worker.slots, worker.credit = beat.level, beat.slots, beat.credit
+        worker.pids = beat.pids
+        if worker.state is WorkerState.READY:
+            if was is not WorkerState.READY and self.level:  # the first of a run is no news
+                self.notices.append(f"sandbox {worker.node} is up, level {worker.level}")
+            self.level = min((w.level for w in self._ready()), default=self.level)
+        elif worker.state is WorkerState.FAILED and was is not WorkerState.FAILED:
+            self.notices.append(f"sandbox {worker.node} cannot start: {worker.detail}")
+        self._compare(worker, beat.holding, now)
+
+    def _compare(self, worker: _Worker, holding: Sequence[int], now: float) -> None:
+        """Holds what a worker says it has against the ledger."""
+        void = []
+        for number in holding:
+            lease = self.ledger.find(number, worker.name)
+            if lease is None:
+                void.append(number)
+            else:
+                lease.held = True
+        if void:
+            self._send(worker.peer, Ack(self.run, tuple(void)))
+        # What it does not hold was lost on its way, or is still under way.
+        for number in self.ledger.unfinished(worker.name).difference(holding):
+            lease = self.ledger.find(number, worker.name)
+            if lease is not None and now - lease.since > self.patience:
+                self.counts["undelivered"] += 1
+                self.ledger.end(lease)
+
+    def _lose(self, worker: _Worker, reason: str, *, certain: bool) -> None:
+        self.counts["workers_lost"] += 1
+        count = self.ledger.load(worker.name)
+        again = f"; {count} tasks queued again" if count else ""
+        self.notices.append(f"sandbox {worker.node} lost ({reason}){again}")
+        self.ledger.worker_lost(worker.name, reason, certain=certain)
+        self._forget(worker)
+
+    def _dismiss(self, worker: _Worker, reason: str) -> None:
+        self.notices.append(f"sandbox {worker.node} left: {reason}")
+        self.ledger.release(worker.name)
+        self._forget(worker)
+
+    def _forget(self, worker: _Worker) -> None:
+        del self._workers[worker.name]
+        del self._peers[worker.peer]
+
+    def _watch_idle(self, now: float) -> None:
+        if self._ready() or self.ledger.all_delivered:
+            if self._told_idle:
+                self.notices.append("a sandbox is up again")
+            self._idle_since, self._told_idle = None, False
+            return
+        if self._idle_since is None:
+            self._idle_since = now
+        if now - self._idle_since >= NO_SANDBOX_AFTER and not self._told_idle:
+            self._told_idle = True
+            reasons = [worker.detail for worker in self._workers.values() if worker.detail]
+            reason = reasons[0] if reasons else "none has reported"
+            self.notices.append(f"no sandbox is up: {reason}; the run waits for one")
+
+    # Inside: tasks ----------------------------------------------------------------------------
+
+    def _result(self, worker: _Worker, result: Result) -> None:
+        mine = result.run == self.run
+        lease = self.ledger.find(result.lease, worker.name) if mine else None
+        if lease is None:
+            # Of an older run, or of a lease that has ended: drop it, and let the worker forget.
+            self.counts["stale"] += 1
+            self._send(worker.peer, Ack(result.run, (result.lease,)))
+            return
+        if lease.item.delivered:
+            self.counts["duplicates"] += 1  # acknowledged when the pipeline says so
+            return
+        self.counts["results"] += 1
+        evaluation = self._read(result, lease)
+        if evaluation.status.is_final:
+            self.ledger.deliver(lease, evaluation)
+            return
+        self.ledger.slot_lost(lease, evaluation.detail, blame=result.blame)
+        self._send(worker.peer, Ack(self.run, (result.lease,)))
+
+    def _read(self, result: Result, lease: Lease) -> Evaluation:
+        candidate = lease.item.task.candidate
+        try:
+            evaluation = result.unpack()
+            if evaluation.candidate == candidate:
+                return evaluation
+            reason = f"the result names candidate {evaluation.candidate}"
+        except msgspec.DecodeError as error:
+            reason = f"the artifact is not JSON: {error}"
+        self.counts["malformed"] += 1
+        return Evaluation(candidate=candidate, status=Status.LOST, detail=reason)
+
+    def _assign(self, now: float) -> None:
+        ready = self._ready()
+        if self.ledger.suspected:
+            self._try_suspect(ready, now)
+        else:
+            for worker in ready:
+                worker.quarantine = worker.quarantine and self.ledger.load(worker.name) > 0
+        if not self.ledger.queued:
+            return
+        # The worker with the least to do for its slots comes first.
+        idle: list[tuple[float, str]] = []
+        for worker in ready:
+            self._offer(worker, idle)
+        while self.ledger.queued and idle:
+            worker = self._workers[heapq.heappop(idle)[1]]
+            self._give(worker, self.ledger.lease(worker.name, now))
+            self._offer(worker, idle)
+
+    def _offer(self, worker: _Worker, idle: list[tuple[float, str]]) -> None:
+        load = self.ledger.load(worker.name)
+        if load < worker.credit and not worker.quarantine:
+            heapq.heappush(idle, (load / worker.slots, worker.name))
+
+    def _try_suspect(self, ready: list[_Worker], now: float) -> None:
+        """Executes the first suspect on a worker that has nothing else, or empties one for it."""
+        if not ready:
+            return
+        chosen = next((worker for worker in ready if worker.quarantine), None)
+        if chosen is None:
+            chosen = min(ready, key=lambda worker: (self.ledger.load(worker.name), worker.name))
+            chosen.quarantine = True
+        if not self.ledger.load(chosen.name):
+            self._give(chosen, self.ledger.lease(chosen.name, now, suspect=True))
+
+    def _give(self, worker: _Worker, lease: Lease) -> None:
+        self._send(worker.peer, Assign(self.run, lease.number, lease.item.task))
+
+    def _send(self, peer: bytes, message: FromDispatcher) -> None:
+        self._outbox.append((peer, message))

@@ -1,0 +1,156 @@
+"""The thread of one slot: starts it, gives it tasks, starts it again.
+
+A slot lives in one thread, which alone starts, uses and closes it: what a parent's death does to a
+child is decided per thread.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from sandbox.agent import Agent, Job
+from sandbox.protocol import Bundle, Evaluation, Status, Task
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # before a slot that did not start is tried again
+
+
+class SlotLike(Protocol):
+    """What is asked of a slot; `sandbox.slot.Slot` is one."""
+
+    level: str
+
+    @property
+    def pids(self) -> dict[str, int]: ...
+    def start(self) -> None: ...
+    def evaluate(self, task: Task) -> Evaluation: ...
+    def close(self) -> None: ...
+
+
+MakeSlot = Callable[[Bundle, int], SlotLike]
+
+
+class Attendant(threading.Thread):
+    """Serves one slot until `stopping` is set.
+
+    Args:
+        index: of the slot.
+        agent: the worker's state machine, touched under `changed` only.
+        changed: notified whenever the agent may have something for a slot.
+        stopping: set when the worker ends.
+        make_slot: from a bundle and an index; `start` has not been called yet.
+        wake: tells the worker's network thread to look at the agent.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        agent: Agent,
+        changed: threading.Condition,
+        stopping: threading.Event,
+        make_slot: MakeSlot,
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__(name=f"slot-{index}", daemon=True)
+        self._index, self._agent, self._changed = index, agent, changed
+        self._stopping, self._make_slot, self._wake = stopping, make_slot, wake
+        self._slot: SlotLike | None = None
+        self._bundle: Bundle | None = None  # what the slot was last started with
+
+    def run(self) -> None:
+        """Life of the slot."""
+        pause = SHORTEST_PAUSE
+        while not self._stopping.is_set():
+            bundle, job = self._next()
+            if job is not None:
+                if not self._execute(job):
+                    self._close()
+            elif bundle is not None:
+                self._close()
+                self._bundle = bundle
+                if self._start(bundle):
+                    pause = SHORTEST_PAUSE
+                else:
+                    self._stopping.wait(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+        self._close()
+
+    def kill(self) -> None:
+        """Ends the processes of a slot that does not come to its end. From another thread."""
+        slot = self._slot
+        for pid in slot.pids.values() if slot is not None else ():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it has just ended by itself
+
+    def _next(self) -> tuple[Bundle | None, Job | None]:
+        """Waits for a task, or for a bundle that the slot is to be started with."""
+        with self._changed:
+            while not self._stopping.is_set():
+                wanted = self._agent.bundle
+                if wanted is not None and (self._slot is None or wanted is not self._bundle):
+                    return wanted, None
+                job = self._agent.take(self._index)
+                if job is not None:
+                    return None, job
+                self._changed.wait()
+        return None, None
+
+    def _start(self, bundle: Bundle) -> bool:
+        digest = bundle.digest
+        try:
+            slot = self._make_slot(bundle, self._index)
+            slot.start()
+        except Exception as error:  # whatever it is, the run is told and the slot tried again
+            with self._changed:
+                self._agent.slot_down(self._index, digest, _reason(error))
+            self._wake()
+            return False
+        self._slot = slot
+        with self._changed:
+            self._agent.slot_up(self._index, digest, slot.level, dict(slot.pids))
+        self._wake()
+        return True
+
+    def _execute(self, job: Job) -> bool:
+        """Evaluates one task; False if the slot has to be replaced."""
+        slot, index = self._slot, self._index
+        assert slot is not None
+        before = dict(slot.pids)
+        failure = ""
+        try:
+            evaluation = slot.evaluate(job.task)
+            if evaluation.status is Status.LOST:
+                slot.start()  # what is missing of it; where that fails, the program is not to blame
+        except Exception as error:  # a defect of the slot, which it could not even call `lost`
+            failure = _reason(error)
+            evaluation = Evaluation(
+                candidate=job.task.candidate, status=Status.LOST, detail=failure
+            )
+        after = dict(slot.pids)
+        with self._changed:
+            if failure:
+                self._agent.slot_down(index, job.task.bundle, failure)
+                self._agent.notice(f"slot {index} is down: {failure}")
+            elif after != before:
+                self._agent.slot_up(index, job.task.bundle, slot.level, after)
+            if evaluation.status is Status.LOST and not failure:
+                self._agent.notice(f"slot {index} lost a program: {evaluation.detail}")
+            elif any(before.get(role, pid) != pid for role, pid in after.items()):
+                self._agent.notice(f"slot {index} restarted")
+            self._agent.finish(job, evaluation, blame=not failure)
+        self._wake()
+        return not failure
+
+    def _close(self) -> None:
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
