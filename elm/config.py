@@ -39,9 +39,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def identity(self) -> dict[str, Any]:
         """What decides the archive: all that a resumed run must have in common with the first."""
-        keys = ("environment", "model", "variation", "search", "archive")
-        keys = (*keys, "seed", "batch_size", "lookahead")
-        return {key: getattr(self, key) for key in keys}
+        return {
+            "environment": self.environment,
+            "model": self.model,
+            "variation": self.variation,
+            "search": self.search,
+            "archive": self.archive,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "lookahead": self.lookahead,
+        }
 
 
 def check(config: Mapping[str, Any]) -> Settings:

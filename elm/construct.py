@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -82,12 +83,19 @@ def construct(
     except ValueError as error:
         if str(error).startswith(f"{section}."):
             raise
-        raise ValueError(f"{section}: {error}") from error
+        names_key = re.split(r"[.:]", str(error), maxsplit=1)[0] in known
+        raise ValueError(f"{section}{'.' if names_key else ': '}{error}") from error
 
 
 def _convert(key: str, value: Any, hint: Any) -> Any:
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        where = str(error).replace(" - at `$", " at `").rstrip(".")
-        raise ValueError(f"{key}: {where[:1].lower()}{where[1:]}, got {value!r}") from None
+        known: list[str] = []
+        if typing.get_origin(hint) is typing.Literal:
+            known = [str(word) for word in typing.get_args(hint)]
+            expected = f"expected one of {', '.join(known)}"
+        else:
+            expected = re.sub(r", got `\w+`| - at `\$\S*`", "", str(error))
+            expected = expected.replace("Expected", "expected")
+        raise ValueError(f"{key}: {expected}, got {value!r}{suggestion(value, known)}") from None

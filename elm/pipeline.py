@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -339,8 +339,8 @@ class Pipeline:
         """Takes a block from the journal, instead of making it again."""
         candidates = list(self._journal.candidates(block.number))
         attempts: dict[int, list[Attempt]] = {}
-        for candidate, attempt in self._journal.attempts(block.number):
-            attempts.setdefault(candidate, []).append(attempt)
+        for identity, attempt in self._journal.attempts(block.number):
+            attempts.setdefault(identity, []).append(attempt)
         self._next_block = block.number + 1
         self._next_id = candidates[-1].id + 1
         self._planned[block.number] = len(candidates)

@@ -54,7 +54,7 @@ class Sampler:
 
     def made(self) -> list[Made]:
         """Blocks that are ready, in order. Does not wait."""
-        ready = []
+        ready: list[Made] = []
         while True:
             try:
                 ready.append(self._made.get_nowait())
@@ -63,7 +63,7 @@ class Sampler:
 
     def withdraw(self) -> list[Plan]:
         """Takes back plans that nobody has begun."""
-        taken = []
+        taken: list[Plan] = []
         while True:
             try:
                 plan = self._plans.get_nowait()

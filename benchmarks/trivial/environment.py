@@ -19,6 +19,7 @@ class Trivial(Environment):
         file="value.py",
         entry="value",
         opening="def value():",
+        preamble="# value() returns a number.",
     )
     producer_modules: ClassVar[tuple[str, ...]] = ("benchmarks.trivial.producer",)
     judge_modules: ClassVar[tuple[str, ...]] = ("benchmarks.trivial.judge",)

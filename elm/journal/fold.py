@@ -4,43 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from elm.archive import Archive, Insertion, build
-from elm.build import build_environment
 from elm.candidate import Candidate, Elite, Evaluation, Status
 from elm.journal.error import JournalError
 from elm.journal.journal import Journal
-from environments.base import Environment
+from environments.base import Axis
 
 Watcher = Callable[[Candidate, Evaluation | None, Insertion | None], None]
 
 
-def fold(
-    journal: Journal,
-    environment: Environment | None = None,
-    watch: Watcher | None = None,
-) -> Archive:
+def fold(journal: Journal, watch: Watcher | None = None) -> Archive:
     """Puts the candidates of all committed blocks into an empty archive, in their order.
 
     The result equals the archive that the run held after its last commit, offspring counters
-    included. Blocks are read one at a time.
+    included. It needs neither the environment nor its packages, and reads one block at a time.
 
     Args:
-        environment: that of the run; built from the journal's own configuration where left out.
         watch: called with every committed candidate, its evaluation (None where it was never
             executed) and what the archive answered (None where it was not offered).
 
     Raises:
-        JournalError: if the journal has no configuration, or does not fit its environment.
-        ConfigError: if the run's environment cannot be built here.
+        JournalError: if the journal does not say what its archive was, or contradicts itself.
     """
-    config = journal.meta().get("config")
-    if not isinstance(config, dict) or "environment" not in config:
-        raise JournalError(f"{journal.path}: holds no configuration of a run")
-    if environment is None:
-        environment = build_environment(config["environment"])
-    archive = build(
-        config.get("archive", {"name": "grid"}), environment.axes, environment.objective.f_min
-    )
+    meta = journal.meta()
+    try:
+        archive = build(
+            meta["config"]["archive"],
+            msgspec.convert(meta["axes"], list[Axis]),
+            meta["objective"]["f_min"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError(f"{journal.path}: does not describe its archive ({error})") from error
     for commit in journal.commits():
         evaluations = {e.candidate: e for e in journal.evaluations(commit.block)}
         for candidate in journal.candidates(commit.block):

@@ -262,7 +262,8 @@ class Journal:
 
     def evaluations(self, block: int | None = None) -> Iterator[Evaluation]:
         """Evaluations in the order of candidate ids, of one block or of all."""
-        where, args = ("", ())
+        where: str = ""
+        args: tuple[int, ...] = ()
         if block is not None:
             where = "WHERE candidate IN (SELECT id FROM candidates WHERE block = ?)"
             args = (block,)
@@ -271,7 +272,8 @@ class Journal:
 
     def attempts(self, block: int | None = None) -> Iterator[tuple[int, Attempt]]:
         """Model calls with the id of their candidate, in order, of one block or of all."""
-        where, args = ("", ())
+        where: str = ""
+        args: tuple[int, ...] = ()
         if block is not None:
             where = "WHERE candidate IN (SELECT id FROM candidates WHERE block = ?)"
             args = (block,)

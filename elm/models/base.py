@@ -17,6 +17,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
     seed: int  # decides the sampling of this completion, whatever else is in the batch
     stop: StopRule | None = None
+    shared: int = 0  # leading characters that every prompt of the run has; kept between calls
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
