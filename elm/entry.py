@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from elm.config import ConfigError
 from elm.construct import suggestion
@@ -86,7 +87,10 @@ def _known_keys() -> list[str]:
     return [*groups, *walk(tree, "")]
 
 
-def _end(message: str, code: int) -> None:
+def _end(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
+    sys.stdout.flush()
     sys.stderr.flush()
-    sys.exit(code)
+    # Not sys.exit: a model may be generating in its thread, and the interpreter must neither wait
+    # for it nor tear torch down under it. All that must be closed was closed on the way here.
+    os._exit(code)

@@ -1,0 +1,272 @@
+"""One warm zygote and one judge: evaluates one program at a time, whatever it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import tempfile
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sandbox import jail, namespaces, verdict
+from sandbox.box import used_bytes, wipe
+from sandbox.channel import Closed, memory_file
+from sandbox.launch import Process, Refused, SandboxError, hidden_folders, import_path
+from sandbox.protocol import Bundle, Evaluation, Status, Task
+from sandbox.verdict import Verdict
+from sandbox.watch import Outcome, Stopwatch, Watch
+
+__all__ = ["SandboxError", "Slot"]
+
+
+class Slot:
+    """Evaluates programs of one bundle. Not shared between threads; any number side by side.
+
+    Attributes:
+        level: the jail level in force, once started.
+        pids: the process ids of the zygote and the judge.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, level: str = "auto", node: str = "local", index: int = 0
+    ) -> None:
+        """Args:
+            bundle: what to execute and how to score it.
+            level: "auto" for the best of L3 and L2 that the machine has, or one of `jail.LEVELS`.
+            node: stamped into every evaluation.
+            index: which slot of its node this is.
+
+        Raises:
+            ValueError: if there is no such level.
+        """
+        if level != "auto" and level not in jail.LEVELS:
+            known = ", ".join(jail.LEVELS)
+            raise ValueError(f"no jail level {level!r}: expected auto, {known}")
+        self.bundle = bundle
+        self.node = node
+        self.index = index
+        self.level = level
+        self._wanted = level
+        self._digest = bundle.digest
+        self._limits = msgspec.to_builtins(bundle.limits)
+        self._box: Path | None = None
+        self._zygote: Process | None = None
+        self._judge: Process | None = None
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by role, of what is alive."""
+        roles = {"zygote": self._zygote, "judge": self._judge}
+        return {role: process.pid for role, process in roles.items() if process is not None}
+
+    def start(self) -> None:
+        """Bring zygote and judge up.
+
+        Raises:
+            SandboxError: one line: the level is not supported here, a module is missing, the
+                bundle's code does not import.
+        """
+        levels = jail.AUTO if self._wanted == "auto" else (self._wanted,)
+        refusals = []
+        for level in levels:
+            self.level = level
+            try:
+                self._start_missing()
+                return
+            except Refused as refusal:
+                refusals.append(f"{level}: {refusal}")
+        reasons = "; ".join(refusals)
+        hint = "; level L1 has to be asked for" if self._wanted == "auto" else ""
+        raise SandboxError(f"no jail of level {self._wanted} on this machine ({reasons}){hint}")
+
+    def _start_missing(self) -> None:
+        """Start what is not running. Both start side by side: imports take most of the time."""
+        new = []
+        if self._zygote is None:
+            self._zygote = Process("zygote", self._config_of_zygote())
+            new.append(self._zygote)
+        if self._judge is None:
+            self._judge = Process("judge", self._config_of_judge())
+            new.append(self._judge)
+        try:
+            for process in new:
+                process.wait_until_ready(self.bundle.environment)
+        except BaseException:
+            self.close()
+            raise
+
+    def _drop_dead(self) -> None:
+        """Whoever died while idle took nothing along."""
+        if self._zygote is not None and not self._zygote.is_alive():
+            self._drop_zygote()
+        if self._judge is not None and not self._judge.is_alive():
+            self._drop_judge()
+
+    def _config(self) -> dict[str, Any]:
+        return {"level": self.level, "path": import_path(), "hidden": hidden_folders()}
+
+    def _config_of_zygote(self) -> dict[str, Any]:
+        return self._config() | {
+            "code": msgspec.to_builtins(self.bundle.producer),
+            "preload": self.bundle.preload,
+            "settings": self.bundle.producer_settings,
+            "box": self._make_box(),
+            "file_bytes": self.bundle.limits.file_bytes,
+        }
+
+    def _config_of_judge(self) -> dict[str, Any]:
+        return self._config() | {
+            "code": msgspec.to_builtins(self.bundle.judge),
+            "preload": (),
+            "settings": self.bundle.judge_settings,
+            "box": None,
+            "file_bytes": 0,
+            "memory_mb": self.bundle.judge_limits.memory_mb,
+        }
+
+    def _make_box(self) -> str:
+        """A folder for programs to write to; in memory where possible. Inside namespaces: none."""
+        self._remove_box()
+        if self.level == "L3":
+            return namespaces.BOX
+        memory = Path("/dev/shm")
+        home = memory if os.access(memory, os.W_OK) else None
+        self._box = Path(tempfile.mkdtemp(prefix="elm-slot-", dir=home))
+        return str(self._box)
+
+    def _remove_box(self) -> None:
+        if self._box is not None:
+            with suppress(FileNotFoundError):  # the zygote was quicker
+                wipe(self._box)
+                self._box.rmdir()
+            self._box = None
+
+    def evaluate(self, task: Task) -> Evaluation:
+        """Execute and judge one program. Never raises for what a program does.
+
+        Returns:
+            An evaluation with the status `lost` if zygote or judge died of something else than
+            this program, or do not come up again; the next call starts what is missing.
+
+        Raises:
+            SandboxError: if the task is of another bundle.
+        """
+        if task.bundle != self._digest:
+            raise SandboxError(f"task of bundle {task.bundle[:12]}, slot of {self._digest[:12]}")
+        self._drop_dead()
+        try:
+            self._start_missing()
+            outcome = self._execute(task)
+            if self.level == "L1" and outcome.died_of_sigkill:
+                # Nothing there keeps a program from killing itself: ask it a second time.
+                outcome = self._execute(task)
+                outcome.repeated = True
+        except SandboxError as error:
+            return self._evaluation(task, Verdict(Status.LOST, str(error)), Outcome())
+        found = verdict.of(outcome, self.bundle.limits, self.level != "L1")
+        scored: dict[str, Any] = {}
+        if found.status is Status.OK:
+            found, scored = self._score(found)
+        return self._evaluation(task, found, outcome, scored)
+
+    def _evaluation(
+        self, task: Task, found: Verdict, outcome: Outcome, scored: dict[str, Any] | None = None
+    ) -> Evaluation:
+        return Evaluation(
+            candidate=task.candidate,
+            status=found.status,
+            detail=found.detail,
+            artifact=found.artifact,
+            logs=outcome.output.decode("utf-8", "replace"),
+            cpu_seconds=outcome.cpu_seconds,
+            wall_seconds=outcome.wall_seconds,
+            peak_memory_mb=outcome.peak_mb,
+            level=self.level,
+            node=self.node,
+            **(scored or {}),
+        )
+
+    def _execute(self, task: Task) -> Outcome:
+        assert self._zygote is not None
+        payload = memory_file(json.dumps(task.files).encode())
+        message = {"seed": task.seed, "limits": self._limits}
+        disk_use = partial(used_bytes, self._box) if self._box else None
+        try:
+            watch = Watch(self._zygote.channel, self.bundle.limits, disk_use)
+            outcome = watch.execute(message, payload)
+        finally:
+            os.close(payload)
+        if outcome.broken:
+            self._drop_zygote()
+        return outcome
+
+    def _drop_zygote(self) -> None:
+        assert self._zygote is not None
+        self._zygote.kill()
+        self._zygote = None
+
+    def _score(self, found: Verdict) -> tuple[Verdict, dict[str, Any]]:
+        """Ask the judge; one line on what went wrong, or the fields that it adds."""
+        assert self._judge is not None
+        judge, limits = self._judge, self.bundle.judge_limits
+        payload = memory_file(found.document)
+        try:
+            judge.channel.send({}, (payload,))
+            clock = Stopwatch(limits)
+            clock.follow(judge.pid)
+            poll = select.poll()
+            poll.register(judge.channel.fileno(), select.POLLIN)
+            while not poll.poll(clock.next_tick() * 1000):
+                spent = clock.verdict()
+                if spent:
+                    self._drop_judge()
+                    return self._judge_overran(found, spent), {}
+            reply, _ = judge.channel.receive()
+        except Closed:
+            return self._judge_died(found), {}
+        finally:
+            os.close(payload)
+        if "bad" in reply:
+            return found._replace(
+                status=Status.BAD_RESULT, detail=verdict.one_line(reply["bad"])
+            ), {}
+        if "broken" in reply:
+            detail = verdict.one_line(reply["broken"])
+            return found._replace(status=Status.JUDGE_ERROR, detail=detail), {}
+        try:
+            return found, verdict.score(reply["result"])
+        except verdict.BadScore as error:
+            return found._replace(status=Status.JUDGE_ERROR, detail=f"judge: {error}"), {}
+
+    def _judge_overran(self, found: Verdict, spent: str) -> Verdict:
+        limits = self.bundle.judge_limits
+        if spent == "stalled":
+            return found._replace(status=Status.LOST, detail="the machine is too busy to judge")
+        what = {"cpu": f"{limits.cpu_seconds:g} s of CPU", "wall": f"{limits.wall_seconds:g} s"}
+        return found._replace(status=Status.JUDGE_ERROR, detail=f"judge over {what[spent]}")
+
+    def _judge_died(self, found: Verdict) -> Verdict:
+        status = self._drop_judge()
+        if status == -signal.SIGKILL:
+            return found._replace(status=Status.LOST, detail="the judge was killed from outside")
+        return found._replace(status=Status.JUDGE_ERROR, detail=f"judge ended with status {status}")
+
+    def _drop_judge(self) -> int:
+        assert self._judge is not None
+        status = self._judge.kill()
+        self._judge = None
+        return status
+
+    def close(self) -> None:
+        """End everything; no process, descriptor or file stays behind. May be called twice."""
+        for process in (self._zygote, self._judge):
+            if process is not None:
+                process.kill()
+        self._zygote = self._judge = None
+        self._remove_box()
