@@ -165,7 +165,8 @@ def _open_journal(
 
 def _refuse_other_run(folder: RunFolder, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     before, after = dict(_flatten(was)), dict(_flatten(now))
-    for key in sorted(before.keys() | after.keys()):
+    # Names first: another environment differs in most of its settings, which would tell less.
+    for key in sorted(before.keys() | after.keys(), key=lambda k: (not k.endswith(".name"), k)):
         if before.get(key) != after.get(key):
             raise RunError(
                 f"{folder.path}: this run was started with {key}={before.get(key)!r}, not "

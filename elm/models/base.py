@@ -18,6 +18,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     seed: int  # decides the sampling of this completion, whatever else is in the batch
     stop: StopRule | None = None
     shared: int = 0  # leading characters that every prompt of the run has; kept between calls
+    avoid: str = ""  # a text that the completion should not merely repeat
+    penalty: float = 0.0  # taken from the logit of each token of it while nothing else is written
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
