@@ -1,0 +1,1 @@
+"""Function: vectors of numbers that minimise classic test functions."""

@@ -1,0 +1,1 @@
+"""Image: programs that draw a small picture."""

@@ -1,0 +1,1 @@
+"""Sodarace: two-dimensional walkers of joints and muscles that run on the ground."""

@@ -1,0 +1,1 @@
+"""String: programs that write a line of text."""
