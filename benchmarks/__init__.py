@@ -1,0 +1,1 @@
+"""Every speed claim of this project, as a command that prints JSON."""

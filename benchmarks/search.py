@@ -1,0 +1,168 @@
+"""A small search for the benchmarks of models and prompts: no journal, no fleet, no jail.
+
+Programs are executed one after the other in a child process that is thrown away when it hangs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import random
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from elm.candidate import Candidate, Elite, Evaluation, Program, Proposal, Status, canonical_hash
+from elm.variation.base import Operator, Order
+from environments.base import Environment
+
+_SECONDS = 5
+
+
+def _work(pipe: Any, producer: str, judge: str, settings: tuple[dict, dict]) -> None:
+    import importlib
+
+    produce = importlib.import_module(producer).produce
+    score = importlib.import_module(judge).judge
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, late)
+    while True:
+        files = pipe.recv()
+        signal.alarm(_SECONDS)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                answer = score(produce(files, settings[0]), settings[1])
+            pipe.send((answer["fitness"], tuple(answer["descriptor"]), ""))
+        except BaseException as error:
+            pipe.send((None, None, f"{type(error).__name__}: {error}"[:200]))
+        signal.alarm(0)
+
+
+class Bench:
+    """Executes programs of one environment in a child process."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._start()
+
+    def _start(self) -> None:
+        environment, context = self._environment, multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        names = environment.producer_modules[0], environment.judge_modules[0]
+        settings = environment.producer_settings(), environment.judge_settings()
+        self._process = context.Process(target=_work, args=(other, *names, settings), daemon=True)
+        self._process.start()
+        other.close()
+
+    def evaluate(self, number: int, program: Program) -> Evaluation:
+        """What the judge says; `runtime_error` for everything that goes wrong."""
+        fitness, descriptor, detail = None, None, "no answer"
+        try:
+            self._pipe.send(program.files)
+            if self._pipe.poll(4 * _SECONDS):
+                fitness, descriptor, detail = self._pipe.recv()
+            else:
+                raise EOFError
+        except (EOFError, OSError):
+            self.close()
+            self._start()
+        status = Status.OK if fitness is not None else Status.RUNTIME_ERROR
+        if descriptor and not self._in_range(descriptor):
+            status, detail = Status.BAD_RESULT, "out of range"
+        return Evaluation(
+            candidate=number, status=status, fitness=fitness, descriptor=descriptor, detail=detail
+        )
+
+    def _in_range(self, descriptor: Sequence[float]) -> bool:
+        pairs = zip(descriptor, self._environment.axes, strict=True)
+        return all(axis.low <= value <= axis.high for value, axis in pairs)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+class Search:
+    """MAP-Elites over an operator, one block after the other."""
+
+    def __init__(self, environment: Environment, bench: Bench, seed: int) -> None:
+        self.environment, self.bench, self.seed = environment, bench, seed
+        self.cells: dict[tuple[int, ...], Elite] = {}
+        self.written: set[tuple[int, ...]] = set()  # cells that some child of ours was good for
+        self.known: set[str] = set()
+        self.failures: list[str] = []
+        self.children: list[tuple[Proposal, Status | None]] = []
+        self.valid = self.runnable = self.distinct = 0
+        self._next = 0
+        for start in environment.seeds():
+            self._take(start.program, canonical_hash(start.program))
+
+    def _cell(self, descriptor: Sequence[float]) -> tuple[int, ...]:
+        return tuple(
+            min(int((value - axis.low) / (axis.high - axis.low) * axis.cells), axis.cells - 1)
+            for value, axis in zip(descriptor, self.environment.axes, strict=True)
+        )
+
+    def _take(self, program: Program, mark: str) -> Status:
+        number, self._next = self._next, self._next + 1
+        evaluation = self.bench.evaluate(number, program)
+        if evaluation.status is not Status.OK:
+            self.failures.append(evaluation.detail)
+            return evaluation.status
+        if mark in self.known:
+            return Status.DUPLICATE
+        self.known.add(mark)
+        assert evaluation.descriptor is not None and evaluation.fitness is not None
+        cell = self._cell(evaluation.descriptor)
+        if number >= len(self.environment.seeds()):
+            self.written.add(cell)
+        holder = self.cells.get(cell)
+        if holder is None or evaluation.fitness > (holder.evaluation.fitness or 0.0):
+            candidate = Candidate(id=number, block=0, program=program, hash=mark)
+            self.cells[cell] = Elite(candidate, evaluation)
+        return Status.OK
+
+    def orders(self, block: int, size: int, operator: Operator) -> list[Order]:
+        """A block's orders: groups of siblings with the same parents, drawn evenly."""
+        rng = random.Random(f"{self.seed} {block}")
+        elites = [self.cells[cell] for cell in sorted(self.cells)]
+        orders = []
+        siblings = operator.siblings  # type: ignore[attr-defined]
+        for start in range(0, size, siblings):
+            parents = tuple(rng.sample(elites, min(operator.parents, len(elites))))
+            orders += [
+                Order(parents, rng.getrandbits(63)) for _ in range(min(siblings, size - start))
+            ]
+        return orders
+
+    def commit(self, proposals: Sequence[Proposal]) -> None:
+        """Executes the children and lets them into the archive."""
+        for proposal in proposals:
+            status, program = proposal.status, proposal.program
+            if status is None and program is not None:
+                self.valid += 1
+                status = self._take(program, canonical_hash(program))
+                self.runnable += status in (Status.OK, Status.DUPLICATE)
+                self.distinct += status is Status.OK
+            elif status is Status.NO_CHANGE:
+                self.valid += 1
+                self.runnable += 1
+            self.children.append((proposal, status))
+
+
+def run(
+    search: Search, operator: Operator, blocks: int, size: int, tick: Callable[[float], None]
+) -> None:
+    """`blocks` blocks of `size` candidates; `tick` is given the seconds of each generation."""
+    import time
+
+    for block in range(blocks):
+        orders = search.orders(block, size, operator)
+        began = time.perf_counter()
+        proposals = operator.propose(orders)
+        tick(time.perf_counter() - began)
+        search.commit(proposals)
