@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +30,7 @@ def one_line_errors() -> Iterator[None]:
     Ctrl-C. A defect of the program keeps its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra ends the process by itself, with a page
+    warnings.simplefilter("ignore", SyntaxWarning)  # of generated code, by the hundred
     try:
         yield
     except EXPECTED as error:

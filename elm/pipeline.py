@@ -8,6 +8,7 @@ of interruptions. A resumed run is the same loop, with the journal answering for
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -387,13 +388,15 @@ class Pipeline:
         if evaluation.status is not Status.OK:
             return evaluation
         wanted, found = self.archive.space.dimensions, evaluation.descriptor
-        if evaluation.fitness is None:
-            detail = "the judge gave no fitness"
-        elif found is None or len(found) != wanted:
-            detail = f"descriptor: the judge gave {found}, expected {wanted} numbers"
+        if evaluation.fitness is None or not math.isfinite(evaluation.fitness):
+            detail = f"fitness: the judge gave {evaluation.fitness}, expected a finite number"
+        elif found is None or len(found) != wanted or not all(map(math.isfinite, found)):
+            detail = f"descriptor: the judge gave {found}, expected {wanted} finite numbers"
         else:
             return evaluation
-        return msgspec.structs.replace(evaluation, status=Status.JUDGE_ERROR, detail=detail)
+        return msgspec.structs.replace(
+            evaluation, status=Status.JUDGE_ERROR, detail=detail, fitness=None, descriptor=None
+        )
 
     # -- from evaluation to archive ----------------------------------------------------------
 
