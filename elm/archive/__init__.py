@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from elm.archive.archive import Archive, Counters, Insertion, Outcome, OutOfRange
+from elm.archive.archive import Archive, OutOfRange
 from elm.archive.corrected import corrected
+from elm.archive.insertion import Counters, Insertion, Outcome
 from elm.archive.space import CVTSpace, GridSpace, Space
 from elm.construct import construct
 from environments.base import Axis

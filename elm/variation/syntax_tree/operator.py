@@ -13,17 +13,17 @@ from elm.candidate import MAX_SOURCE_BYTES, Program, Proposal, Status
 from elm.construct import suggestion
 from elm.models.base import LanguageModel
 from elm.variation.base import Order
-from elm.variation.syntax_tree import expressions, statements
-from elm.variation.syntax_tree.expressions import Mutation
+from elm.variation.syntax_tree import constants, expressions, statements
+from elm.variation.syntax_tree.constants import Mutation
 from elm.variation.syntax_tree.names import undefined
 from elm.variation.syntax_tree.source import Source, same_tree
 from environments.base import Environment
 
 MUTATIONS: dict[str, tuple[Mutation, float]] = {
-    "number": (expressions.number, 5.0),
+    "number": (constants.number, 5.0),
     "tune": (statements.tune, 3.0),
-    "scale": (expressions.scale, 1.0),
-    "string": (expressions.string, 4.0),
+    "scale": (constants.scale, 1.0),
+    "string": (constants.string, 4.0),
     "operator": (expressions.operator, 1.0),
     "name": (expressions.name, 1.0),
     "arguments": (expressions.arguments, 0.5),

@@ -1,6 +1,6 @@
 """Mutations of whole statements: copy, grow, remove, swap, and borrow from another parent.
 
-They follow `elm.variation.syntax_tree.expressions.Mutation`. Imports, definitions, returns and
+They follow `elm.variation.syntax_tree.constants.Mutation`. Imports, definitions, returns and
 jumps stay where they are; so does a statement that shares its line with another.
 """
 
@@ -10,13 +10,8 @@ import ast
 import random
 from collections.abc import Sequence
 
-from elm.variation.syntax_tree.expressions import (
-    change_number,
-    is_literal,
-    is_shape,
-    is_variable,
-    rename,
-)
+from elm.variation.syntax_tree.constants import change_number, is_literal, is_shape
+from elm.variation.syntax_tree.expressions import is_variable, rename
 from elm.variation.syntax_tree.names import fresh, words
 from elm.variation.syntax_tree.source import Block, Edit, Scope, Source
 
