@@ -1,27 +1,33 @@
 """Tokens per second of our batched generation against plain `model.generate`.
 
-Both sides complete the default run's own prompts, drawn while a small search goes on, in the same
+All sides complete the default run's own prompts, drawn while a small search goes on, in the same
 batches, with the same sampling settings and the same stop rule, and count tokens up to the stop
-only. Plain generation runs in float32 and in the type that ours uses; the ratio is taken against
-the faster of the two. Repetitions are interleaved, so that a busy machine burdens all alike.
+only. Plain generation runs in float32 and in the type that ours uses, each side in a process of
+its own, with the threads' settings that it would have by itself; the ratio is taken against the
+faster of the two. Blocks are interleaved, so that a busy machine burdens all alike. Ours also runs
+in float32, and for more blocks than plain generation, to compare the shares of runnable programs.
 
-    python -m benchmarks.generation [--small] [--blocks N] [--seed N]
+    python -m benchmarks.generation [--small] [--blocks N] [--plain-blocks N] [--seed N]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from benchmarks.search import Bench, Search
+from elm.candidate import Proposal
 from elm.models import Completion, Request, build
-from elm.models.causal import CausalModel
+from elm.variation import Order
 from elm.variation.prompt import PromptOperator
 from environments.sodarace.environment import Sodarace
 
@@ -38,10 +44,21 @@ class Plain:
 
     active_parameters = None
 
-    def __init__(self, ours: CausalModel, model: Any, tokenizer: Any, dtype: Any) -> None:
-        self.name = f"generate {str(dtype).removeprefix('torch.')}"
-        self._words, self._room, self._how = ours.words, ours.room, ours.sampling
-        self._model, self._tokenizer = model.to(dtype), tokenizer
+    def __init__(self, name: str, chosen: dict[str, Any], dtype: str) -> None:
+        import torch
+
+        from elm.models.decoding import Vocabulary
+        from elm.models.loading import base_model
+        from elm.models.sampling import Sampling
+
+        torch.set_num_threads(chosen["threads"])
+        model, self._tokenizer = base_model(chosen["name"])
+        self.name, self._model = name, model.to(getattr(torch, dtype))
+        self._words = Vocabulary(self._tokenizer, [model.generation_config.eos_token_id])
+        self._room = chosen["max_new_tokens"]
+        self._how = Sampling(
+            temperature=chosen["temperature"], top_p=chosen["top_p"], top_k=chosen["top_k"]
+        )
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         import torch
@@ -106,82 +123,129 @@ class Plain:
         del self._model
 
 
-def measure(blocks: int, size: int, seed: int) -> dict[str, Any]:
+def _serve(pipe: Any, name: str, chosen: dict[str, Any], variation: dict[str, Any]) -> None:
+    """A side in its own process: orders in, seconds and proposals out."""
+    kind, dtype = name.split()
+    model: Any
+    model = build(chosen | {"dtype": dtype}) if kind == "ours" else Plain(name, chosen, dtype)
+    operator = PromptOperator(Sodarace(), model, **variation)
+    while True:
+        orders = pipe.recv()
+        began = time.perf_counter()
+        proposals = operator.propose(orders)
+        pipe.send((time.perf_counter() - began, proposals))
+
+
+class Side:
+    """One way to generate, in a process of its own, and what came of it."""
+
+    def __init__(self, name: str, chosen: dict[str, Any], variation: dict[str, Any]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.name = name
+        self._pipe, other = context.Pipe()
+        arguments = (other, name, chosen, variation)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        self._process.start()
+        other.close()
+
+    def propose(self, orders: Sequence[Order]) -> tuple[float, list[Proposal]]:
+        self._pipe.send(list(orders))
+        return self._pipe.recv()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+class Pace:
+    """Tokens and seconds of some blocks."""
+
+    def __init__(self) -> None:
+        self.tokens, self.seconds = 0, 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.tokens / self.seconds
+
+
+def measure(blocks: int, plain_blocks: int, size: int, seed: int) -> dict[str, Any]:
     """Runs all sides on the same orders; our children are those that the search goes on with."""
     import torch
 
-    from elm.models.loading import base_model
+    from elm.models.loading import choose_dtype
 
-    chosen = settings("model", "smollm2")
-    variation = settings("variation", "prompt")
+    chosen, variation = settings("model", "smollm2"), settings("variation", "prompt")
     variation.pop("name")
-    ours = build(chosen)
-    assert isinstance(ours, CausalModel)
-    models: dict[str, Any] = {"ours": ours}
-    for dtype in dict.fromkeys([torch.float32, getattr(torch, ours.dtype)]):
-        model, tokenizer = base_model(chosen["name"])
-        plain = Plain(ours, model, tokenizer, dtype)
-        models[plain.name] = plain
-    environment = Sodarace()
+    own = str(choose_dtype(chosen["dtype"], torch.device("cpu"))).removeprefix("torch.")
+    dtypes = list(dict.fromkeys([own, "float32"]))
+    ours = f"ours {own}"
+    names = [f"ours {d}" for d in dtypes] + [f"generate {d}" for d in dtypes]
+    environment, sides = Sodarace(), {name: Side(name, chosen, variation) for name in names}
     bench = Bench(environment)
-    operators = {
-        name: PromptOperator(environment, model, **variation) for name, model in models.items()
-    }
-    searches = {name: Search(environment, bench, seed) for name in models}
-    spent = dict.fromkeys(models, 0.0)
-    warm = searches["ours"].orders(-1, size, operators["ours"])
-    for name, operator in operators.items():  # kernels are built on their first use
-        operator.propose(warm[: size if name == "ours" else 2])
+    searches = {name: Search(environment, bench, seed) for name in names}
+    common, whole = {n: Pace() for n in names}, {n: Pace() for n in names}
+    view = OrderView(variation["parents"], variation["siblings"])
+    warm = searches[ours].orders(-1, size, view)
+    for side in sides.values():  # kernels are built on their first use
+        side.propose(warm if side.name.startswith("ours") else warm[:2])
     for block in range(blocks):
-        orders = searches["ours"].orders(block, size, operators["ours"])
-        for name, operator in operators.items():
-            seconds, proposals = _timed(lambda op=operator, o=orders: op.propose(o))
-            spent[name] += seconds
+        orders = searches[ours].orders(block, size, view)
+        for name, side in sides.items():
+            if name.startswith("generate") and block >= plain_blocks:
+                continue
+            seconds, proposals = side.propose(orders)
+            print(f"block {block}: {name} took {seconds:.1f} s", file=sys.stderr)
+            for pace in (whole[name], *([common[name]] if block < plain_blocks else [])):
+                pace.seconds += seconds
+                pace.tokens += sum(p.attempts[0].completion_tokens for p in proposals)
             searches[name].commit(proposals)
-    bench.close()
-    sides = {}
-    for name, search in searches.items():
-        tokens = sum(p.attempts[0].completion_tokens for p, _ in search.children)
-        count = len(search.children)
-        sides[name] = {
-            "completions": count,
-            "tokens": tokens,
-            "seconds": round(spent[name], 2),
-            "tokens_per_second": round(tokens / spent[name], 1),
-            "runnable": round(search.runnable / count, 3),
-            "distinct_runnable": round(search.distinct / count, 3),
-        }
-    plain_best = max(side["tokens_per_second"] for n, side in sides.items() if n != "ours")
+    for closed in (bench, *sides.values()):
+        closed.close()
+    best = max(common[name].rate for name in names if name.startswith("generate"))
     return {
         "benchmark": "generation",
         "batch": size,
-        "siblings": operators["ours"].siblings,
-        "threads": ours.threads,
-        "dtype": ours.dtype,
-        "sides": sides,
-        "ratio": round(sides["ours"]["tokens_per_second"] / plain_best, 2),
-        "ratio_to_float32": round(
-            sides["ours"]["tokens_per_second"] / sides["generate float32"]["tokens_per_second"],
-            2,
+        "siblings": variation["siblings"],
+        "threads": chosen["threads"],
+        "dtype": own,
+        "sides": {
+            name: {
+                "completions": len(search.children),
+                "tokens": whole[name].tokens,
+                "seconds": round(whole[name].seconds, 2),
+                "tokens_per_second": round(whole[name].rate, 1),
+                "tokens_per_second_common_blocks": round(common[name].rate, 1),
+                "runnable": round(search.runnable / len(search.children), 3),
+                "distinct_runnable": round(search.distinct / len(search.children), 3),
+            }
+            for name, search in searches.items()
+        },
+        "ratio": round(common[ours].rate / best, 2),
+        "ratio_float32_to_float32": round(
+            common["ours float32"].rate / common["generate float32"].rate, 2
         ),
     }
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    began = time.perf_counter()
-    result = work()
-    return time.perf_counter() - began, result
+class OrderView(msgspec.Struct, frozen=True):
+    """What a search asks of an operator to draw its orders."""
+
+    parents: int
+    siblings: int
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="one block of 16, for CI")
-    parser.add_argument("--blocks", type=int, default=4)
+    parser.add_argument("--blocks", type=int, default=4, help="of our side")
+    parser.add_argument("--plain-blocks", type=int, default=2, help="of both sides")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    blocks, size = (1, 16) if given.small else (given.blocks, given.batch)
-    result = measure(blocks, size, given.seed)
+    blocks, plain, size = given.blocks, given.plain_blocks, given.batch
+    if given.small:
+        blocks, plain, size = 1, 1, 16
+    result = measure(blocks, plain, size, given.seed)
     print(json.dumps(result, indent=1))
     if given.small:
         assert result["ratio"] >= 1.3, f"only {result['ratio']} times plain generation"

@@ -126,12 +126,15 @@ class Search:
             self.cells[cell] = Elite(candidate, evaluation)
         return Status.OK
 
-    def orders(self, block: int, size: int, operator: Operator) -> list[Order]:
-        """A block's orders: groups of siblings with the same parents, drawn evenly."""
+    def orders(self, block: int, size: int, operator: Any) -> list[Order]:
+        """A block's orders: groups of siblings with the same parents, drawn evenly.
+
+        Of the operator it asks `parents` and `siblings`.
+        """
         rng = random.Random(f"{self.seed} {block}")
         elites = [self.cells[cell] for cell in sorted(self.cells)]
         orders = []
-        siblings = operator.siblings  # type: ignore[attr-defined]
+        siblings = operator.siblings
         for start in range(0, size, siblings):
             parents = tuple(rng.sample(elites, min(operator.parents, len(elites))))
             orders += [

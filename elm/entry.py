@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process with one line on stderr for every error that a user can cause.
 
     Exit codes: 2 for a configuration that is wrong, 1 for what went wrong later, 130 for a second
-    Ctrl-C. A defect of the program keeps its traceback.
+    Ctrl-C, 70 for a defect of the program, which keeps its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra ends the process by itself, with a page
     warnings.simplefilter("ignore", SyntaxWarning)  # of generated code, by the hundred
@@ -38,9 +39,10 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         _end("stopped at once; continue with resume=true", 130)
     except Exception as error:
-        if not type(error).__module__.startswith(("hydra.", "omegaconf.")):
-            raise
-        _end(explain_hydra(error), 2)
+        if type(error).__module__.startswith(("hydra.", "omegaconf.")):
+            _end(explain_hydra(error), 2)
+        traceback.print_exc()
+        _end(f"a defect of this program: {type(error).__name__}: {error}", 70)
 
 
 def explain_hydra(error: Exception) -> str:

@@ -62,6 +62,7 @@ def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str
         if model is not None:
             stack.callback(model.close)
         operator = _build_operator(settings, environment, model)
+        _refuse_endless(settings, operator)
         with _settings_errors():
             strategy = elm.search.build(
                 settings.search, parents=operator.parents, siblings=operator.siblings
@@ -130,6 +131,16 @@ def _build_operator(
 ) -> Operator:
     with _settings_errors():
         return elm.variation.build(settings.variation, environment, model)
+
+
+def _refuse_endless(settings: Settings, operator: Operator) -> None:
+    """Without a model, calls, tokens and cost never grow, and limit nothing."""
+    budget = settings.budget
+    if not operator.model_name and budget.evaluations is None and budget.seconds is None:
+        raise ConfigError(
+            f"budget: variation={operator.name} asks no model, so only budget.evaluations or "
+            "budget.seconds can end this run; set one of them"
+        )
 
 
 def _open_journal(

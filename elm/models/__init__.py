@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from elm.models.base import Completion, LanguageModel, ModelError, Request, StopRule
@@ -31,6 +32,11 @@ def build(settings: dict[str, Any]) -> LanguageModel | None:
         from elm.models.stub import StubModel
 
         return StubModel(checked.name)
+    # Threads that spin for long while they wait for one that is not running stall every step on a
+    # busy machine, and threads that never spin are slow on a quiet one. OpenMP reads this when
+    # torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         from elm.models import loading
     except ImportError as error:

@@ -9,7 +9,7 @@ import pytest
 from elm.candidate import Candidate, Elite, Evaluation, Program, Status, canonical_hash
 from elm.models import Completion, ModelError
 from elm.variation import Order
-from elm.variation.completion import end_of_function
+from elm.variation.completion import end_of_function, end_of_line
 from elm.variation.prompt import PromptOperator
 from elm.variation.repair import repair
 from elm.variation.shapes import Begun
@@ -145,6 +145,46 @@ def test_a_spliced_child_goes_on_like_its_parent():
         assert request.penalty == 1.5 and request.avoid
         kept.add(source)
     assert len(kept) > 5
+
+
+def test_an_infilled_child_differs_from_its_parent_in_the_rest_of_one_line():
+    model = Script("7)\n    more = 1\n")
+    children = propose(model, seeds=range(30), shape="infill", copy_penalty=1.5)
+    before = (HEADER + FUNCTION).splitlines()
+    places = set()
+    for child, request in zip(children, model.requests, strict=True):
+        begun = request.prompt[request.prompt.rindex("def build") :]
+        assert FUNCTION == begun + request.avoid + "\n"
+        assert begun[-1] in "(,=+" and request.penalty == 3.0
+        after = child.program.source.splitlines()
+        assert len(after) == len(before) and "more" not in child.program.source
+        changed = [i for i, pair in enumerate(zip(before, after, strict=True)) if len({*pair}) > 1]
+        assert len(changed) == 1 and after[changed[0]].endswith("7)")
+        places.add(begun)
+    assert len(places) > 5
+    assert not any("def " in place.splitlines()[-1] for place in places)
+
+
+def test_mixed_draws_splices_and_infills():
+    children = propose(Script("9\n    z = 4\n"), seeds=range(40), shape="mixed")
+    infills = sum("the rest of line" in child.detail for child in children)
+    assert 10 <= infills <= 30
+
+
+@pytest.mark.parametrize(
+    ("depth", "text", "kept"),
+    [
+        (0, " 5", None),
+        (0, " 5\n    b", " 5"),
+        (1, "5, 6)\n    b", "5, 6)"),
+        (1, "5,\n    6)\n    b\n", "5,\n    6)"),
+        (1, "5, 6\n", None),
+        (0, ' "("\n', ' "("'),
+    ],
+)
+def test_where_a_line_ends(depth, text, kept):
+    end = end_of_line(depth)(text)
+    assert (None if end is None else text[:end]) == kept
 
 
 @pytest.mark.parametrize(
