@@ -166,8 +166,9 @@ def test_an_infilled_child_differs_from_its_parent_in_the_rest_of_one_line():
 
 
 def test_mixed_draws_splices_and_infills():
-    children = propose(Script("9\n    z = 4\n"), seeds=range(40), shape="mixed")
-    infills = sum("the rest of line" in child.detail for child in children)
+    model = Script("9\n    z = 4\n")
+    propose(model, seeds=range(40), shape="mixed", copy_penalty=1.0)
+    infills = sum(request.penalty == 2.0 for request in model.requests)
     assert 10 <= infills <= 30
 
 
