@@ -62,7 +62,7 @@ class Plain:
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         import torch
-        from transformers import StoppingCriteria, StoppingCriteriaList
+        from transformers import LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
         words = self._words
         prompts = [
@@ -87,6 +87,18 @@ class Plain:
                 rows = zip(input_ids, requests, strict=True)
                 return torch.tensor([finished(row, request) for row, request in rows])
 
+        avoided = [words.encode(request.avoid) for request in requests]
+
+        class Discourage(LogitsProcessor):
+            """What ours does about copies, so that both sides write the same kind of text."""
+
+            def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+                for i, (avoid, request) in enumerate(zip(avoided, requests, strict=True)):
+                    written = input_ids[i, longest:].tolist()
+                    if len(written) < len(avoid) and written == avoid[: len(written)]:
+                        scores[i, avoid[len(written)]] -= request.penalty
+                return scores
+
         torch.manual_seed(requests[0].seed % 2**63)
         how = self._how
         output = self._model.generate(
@@ -98,6 +110,7 @@ class Plain:
             top_k=how.top_k,
             max_new_tokens=self._room,
             stopping_criteria=StoppingCriteriaList([Stops()]),
+            logits_processor=[Discourage()],
             pad_token_id=self._tokenizer.pad_token_id,
         )
         done = []

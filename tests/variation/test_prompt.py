@@ -154,7 +154,7 @@ def test_an_infilled_child_differs_from_its_parent_in_the_rest_of_one_line():
     places = set()
     for child, request in zip(children, model.requests, strict=True):
         begun = request.prompt[request.prompt.rindex("def build") :]
-        assert FUNCTION == begun + request.avoid + "\n"
+        assert begun + request.avoid + "\n" == FUNCTION
         assert begun[-1] in "(,=+" and request.penalty == 3.0
         after = child.program.source.splitlines()
         assert len(after) == len(before) and "more" not in child.program.source
