@@ -33,15 +33,15 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def __post_init__(self) -> None:
         for name in ("threads", "micro_batch", "max_new_tokens"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise ValueError(f"model.{name} must be at least 1, got {getattr(self, name)}")
         if not self.temperature >= 0:
-            raise ValueError(f"temperature must not be below 0, got {self.temperature}")
+            raise ValueError(f"model.temperature must not be below 0, got {self.temperature}")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+            raise ValueError(f"model.top_p must be above 0 and at most 1, got {self.top_p}")
         if self.top_k < 0:
-            raise ValueError(f"top_k must not be below 0, got {self.top_k}")
+            raise ValueError(f"model.top_k must not be below 0, got {self.top_k}")
         if self.load_in_4bit and self.load_in_8bit:
-            raise ValueError("load_in_4bit and load_in_8bit exclude each other")
+            raise ValueError("model.load_in_4bit and model.load_in_8bit exclude each other")
 
 
 def read(settings: dict[str, Any]) -> ModelSettings:
@@ -55,4 +55,4 @@ def read(settings: dict[str, Any]) -> ModelSettings:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$.")
         key = f"model.{where.rstrip('`')}" if where else "model"
-        raise ModelError(f"{key}: {message}") from None
+        raise ModelError(message if message.startswith("model.") else f"{key}: {message}") from None

@@ -133,7 +133,9 @@ def fetch_hub(source: Source, file: str, folder: Path) -> Path:
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # the reason comes once, in the error
     try:
         return Path(hf_hub_download(source.name, file, local_dir=folder))
     except (HfHubHTTPError, LocalEntryNotFoundError, ValueError) as error:

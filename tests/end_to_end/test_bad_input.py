@@ -26,6 +26,7 @@ FAST = ("environment=string", "budget.evaluations=40", "report=false")
         (["variation=prompt", "model=none"], "variation"),
         (["+environment.limits.cpu_seconds=0"], "limits.cpu_seconds must be above 0"),
         (["+environment.limits.cpu=1"], "environment.limits.cpu: no such limit"),
+        (["model=transformers", "variation=prompt"], "model.name: this setting is needed"),
         (["resume=true", "run_name=missing"], "no run to resume"),
     ],
 )
