@@ -61,7 +61,7 @@ def explain_hydra(error: Exception) -> str:
             f"{key[1]}: no such setting{suggestion(key[1], _known_keys())} "
             "(python run_elm.py --cfg job lists them all)"
         )
-    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    missing = "Missing mandatory value" in text and re.search(r"full_key: (\S+)", text)
     if missing:
         return f"{missing[1]}: this setting is needed, for instance {missing[1]}=..."
     line = " ".join(part.strip() for part in text.splitlines() if part.strip())

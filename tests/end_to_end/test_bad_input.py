@@ -15,7 +15,7 @@ FAST = ("environment=string", "budget.evaluations=40", "report=false")
         (["budgt.evaluations=3"], "budgt.evaluations: no such setting, did you mean"),
         (["budget.evaluations=0"], "budget.evaluations: expected int >= 1, got 0"),
         (["budget.evaluations=many"], "budget.evaluations: expected int"),
-        (["budget.evaluations=null"], "budget: no limit is set"),
+        (["budget.evaluations=null"], "only budget.evaluations or budget.seconds can end this run"),
         (["seed"], "seed: not of the form key=value"),
         (["dispatch.slots=0"], "dispatch.slots"),
         (["dispatch.level=L9"], "dispatch.level"),
