@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from typing import Any
 
@@ -67,12 +68,11 @@ def main() -> None:
     if given.threads:
         chosen["threads"] = given.threads
     model = build(chosen)
-    results = {
-        name: [
-            measure(model, VARIANTS[name], given.blocks, given.batch, seed) for seed in given.seeds
-        ]
-        for name in given.only
-    }
+    results: dict[str, list[Any]] = {name: [] for name in given.only}
+    for seed in given.seeds:
+        for name, done in results.items():
+            done.append(measure(model, VARIANTS[name], given.blocks, given.batch, seed))
+            print(f"{name}: {json.dumps(done[-1])}", file=sys.stderr)
     best = max(results, key=lambda name: min(r["distinct_runnable"] for r in results[name]))
     print(json.dumps({"benchmark": "prompts", "results": results, "best": best}, indent=1))
 

@@ -1,89 +1,45 @@
-"""A small search for the benchmarks of models and prompts: no journal, no fleet, no jail.
-
-Programs are executed one after the other in a child process that is thrown away when it hangs.
-"""
+"""A small search for the benchmarks of models and prompts: one slot, no journal, no fleet."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import multiprocessing
 import random
-import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
+from elm.build import build_bundle
 from elm.candidate import Candidate, Elite, Evaluation, Program, Proposal, Status, canonical_hash
 from elm.variation.base import Operator, Order
 from environments.base import Environment
-
-_SECONDS = 5
-
-
-def _work(pipe: Any, producer: str, judge: str, settings: tuple[dict, dict]) -> None:
-    import importlib
-
-    produce = importlib.import_module(producer).produce
-    score = importlib.import_module(judge).judge
-
-    def late(*_: object) -> None:
-        raise TimeoutError
-
-    signal.signal(signal.SIGALRM, late)
-    while True:
-        files = pipe.recv()
-        signal.alarm(_SECONDS)
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                answer = score(produce(files, settings[0]), settings[1])
-            pipe.send((answer["fitness"], tuple(answer["descriptor"]), ""))
-        except BaseException as error:
-            pipe.send((None, None, f"{type(error).__name__}: {error}"[:200]))
-        signal.alarm(0)
+from sandbox.protocol import Task
+from sandbox.slot import Slot
 
 
 class Bench:
-    """Executes programs of one environment in a child process."""
+    """One jailed slot, which executes programs of one environment."""
 
     def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-        self._start()
+        self._axes = environment.axes
+        bundle = build_bundle(environment)
+        self._digest = bundle.digest
+        self._slot = Slot(bundle)
+        self._slot.start()
 
-    def _start(self) -> None:
-        environment, context = self._environment, multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
-        names = environment.producer_modules[0], environment.judge_modules[0]
-        settings = environment.producer_settings(), environment.judge_settings()
-        self._process = context.Process(target=_work, args=(other, *names, settings), daemon=True)
-        self._process.start()
-        other.close()
-
-    def evaluate(self, number: int, program: Program) -> Evaluation:
-        """What the judge says; `runtime_error` for everything that goes wrong."""
-        fitness, descriptor, detail = None, None, "no answer"
-        try:
-            self._pipe.send(program.files)
-            if self._pipe.poll(4 * _SECONDS):
-                fitness, descriptor, detail = self._pipe.recv()
-            else:
-                raise EOFError
-        except (EOFError, OSError):
-            self.close()
-            self._start()
-        status = Status.OK if fitness is not None else Status.RUNTIME_ERROR
-        if descriptor and not self._in_range(descriptor):
-            status, detail = Status.BAD_RESULT, "out of range"
-        return Evaluation(
-            candidate=number, status=status, fitness=fitness, descriptor=descriptor, detail=detail
-        )
+    def evaluate(self, number: int, program: Program, mark: str) -> Evaluation:
+        """What came of a program; `bad_result` also for a descriptor outside of the limits."""
+        task = Task(number, self._digest, program.files, int(mark[:15], 16))
+        found = self._slot.evaluate(task)
+        if found.descriptor is not None and not self._in_range(found.descriptor):
+            return msgspec.structs.replace(found, status=Status.BAD_RESULT, detail="out of range")
+        return found
 
     def _in_range(self, descriptor: Sequence[float]) -> bool:
-        pairs = zip(descriptor, self._environment.axes, strict=True)
+        pairs = zip(descriptor, self._axes, strict=True)
         return all(axis.low <= value <= axis.high for value, axis in pairs)
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.join()
+        self._slot.close()
 
 
 class Search:
@@ -109,7 +65,7 @@ class Search:
 
     def _take(self, program: Program, mark: str) -> Status:
         number, self._next = self._next, self._next + 1
-        evaluation = self.bench.evaluate(number, program)
+        evaluation = self.bench.evaluate(number, program, mark)
         if evaluation.status is not Status.OK:
             self.failures.append(evaluation.detail)
             return evaluation.status
