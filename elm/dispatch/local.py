@@ -107,7 +107,7 @@ class LocalDispatcher:
             return self._router.broker.slots
 
     def start(self, bundle: Bundle) -> None:
-        """Starts the worker and waits until its first slot is up.
+        """Starts the worker and waits until its first slot is up, and shortly for the others.
 
         Raises:
             FleetError: if no slot comes up, with the reason in one line.
@@ -141,7 +141,7 @@ class LocalDispatcher:
         self._router = Router(broker, address, self._tend)
         self._router.start()
         try:
-            self._await_first_slot(self._router, self._process)
+            self._await_slots(self._router, self._process)
         except BaseException:
             self.close()
             raise
@@ -190,7 +190,7 @@ class LocalDispatcher:
             raise FleetError("this fleet was not started")
         return self._router
 
-    def _await_first_slot(self, router: Router, process: WorkerProcess) -> None:
+    def _await_slots(self, router: Router, process: WorkerProcess) -> None:
         def settled() -> bool:
             router.check()
             return bool(router.broker.slots or router.broker.refusal or process.exited)
@@ -198,6 +198,8 @@ class LocalDispatcher:
         with router.changed:
             router.changed.wait_for(settled, self._start_seconds)
             if router.broker.slots:
+                # The others are about to follow; a run should not begin with one slot of many.
+                router.changed.wait_for(lambda: router.broker.slots >= self._asked, 2.0)
                 return
             reason = router.broker.refusal
             if reason is None and process.exited:
