@@ -29,6 +29,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "splice, not salvaged": {"shape": "splice", "salvage": False},
     "splice, one parent": {"shape": "splice", "parents": 1},
     "splice": {"shape": "splice"},
+    "infill": {"shape": "infill"},
+    "mixed": {"shape": "mixed"},
 }
 
 
