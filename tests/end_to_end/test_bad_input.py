@@ -83,4 +83,6 @@ def test_a_full_disk_ends_the_run_with_one_line_and_it_resumes(elm, tmp_path):
         subprocess.run(["umount", small], check=True)
     elm(*words, "resume=true", "budget.evaluations=600")
     elm("environment=string", "budget.evaluations=600", "report=false", "run_name=whole")
-    assert elm.summary("full")["evaluations"] >= 600
+    full, whole = elm.summary("full"), elm.summary("whole")
+    assert full["evaluations"] == 600 and full["resumed"] == 1
+    assert full["archive_sha256"] == whole["archive_sha256"], "something was lost or counted twice"
