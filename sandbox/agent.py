@@ -24,6 +24,7 @@ from sandbox.protocol import (
     Notice,
     Parcel,
     Pulse,
+    Resize,
     Result,
     Status,
     Task,
@@ -32,6 +33,7 @@ from sandbox.protocol import (
     WorkerState,
     encode,
 )
+from sandbox.shelf import Shelf
 
 FIRST_HEARTBEAT = 0.5  # seconds, before a welcome has said what the run wants
 FIRST_PATIENCE = 10.0
@@ -77,23 +79,40 @@ class Agent:
     Args:
         worker: name of this life of the process; a restarted worker takes another.
         node: where it runs.
-        slots: number of slots that the shell owns.
+        slots: number of slots to begin with.
         pid: of the process, for the run that may have to kill it.
         prefetch: tasks held beyond those that run, so that no slot waits for the network.
+        most: slots that a run may ask for; as many as at the beginning by default.
+        shelf: bundles that this node has, so that each is sent to it once.
 
     The shell calls `receive` for each message, `take` and `finish` for its slots, `slot_up` and
     `slot_down` when those change, and `step` at least every `pause` seconds; it sends what
     `step` returns. Where `reconnect` is true it first opens a new connection.
     """
 
-    def __init__(self, worker: str, node: str, slots: int, *, pid: int, prefetch: int) -> None:
+    def __init__(
+        self,
+        worker: str,
+        node: str,
+        slots: int,
+        *,
+        pid: int,
+        prefetch: int,
+        most: int | None = None,
+        shelf: Shelf | None = None,
+    ) -> None:
         self.worker, self.node, self.pid, self.prefetch = worker, node, pid, prefetch
+        self.wanted = slots  # slots that the shell is to have; those from this index on close
+        self.most = slots if most is None else most
+        self.load, self.cores = 0.0, 1  # of the node, as the shell measures them
+        self.contact: float | None = None  # when the dispatcher was last heard
         self.bundle: Bundle | None = None  # what the slots should be up with
         self.reconnect = False
         self.draining = False
         self.drained = False  # nothing is left to do: the shell stops
         self.dismissed = False  # told to go: the shell stops, whatever still runs
         self.session = 1
+        self._shelf = Shelf() if shelf is None else shelf
         self._seats = [_Seat() for _ in range(slots)]
         self._waiting: dict[int, Job] = {}  # oldest lease first
         self._running: dict[int, Job] = {}
@@ -118,12 +137,26 @@ class Agent:
         """What the next beat says."""
         if self.draining:
             return WorkerState.DRAINING
-        mine = [seat for seat in self._seats if seat.bundle == self._digest and self._digest]
+        mine = [seat for seat in self._wanted_seats if seat.bundle == self._digest and self._digest]
         if any(seat.level for seat in mine):
             return WorkerState.READY
-        if len(mine) == len(self._seats):
+        if len(mine) == self.wanted:
             return WorkerState.FAILED
         return WorkerState.LOADING
+
+    @property
+    def run(self) -> str:
+        """The run that it works for; "" before the first welcome."""
+        return self._run
+
+    @property
+    def busy(self) -> int:
+        """Tasks that are executed now."""
+        return len(self._running)
+
+    @property
+    def _wanted_seats(self) -> list[_Seat]:
+        return self._seats[: self.wanted]
 
     # From the shell's slots -------------------------------------------------------------------
 
@@ -140,10 +173,17 @@ class Agent:
         if self.state is WorkerState.FAILED:
             self._give_back(reason)
 
+    def slot_closed(self, index: int) -> None:
+        """Says that a slot which is no longer wanted has ended."""
+        self._seats[index] = _Seat()
+        self._changed = True
+
     def take(self, index: int) -> Job | None:
         """The next task for a slot that is up, oldest lease first; None if there is none."""
         seat = self._seats[index]
-        if not self._waiting or not seat.level or seat.bundle != self._digest:
+        if not self._waiting or index >= self.wanted:
+            return None
+        if not seat.level or seat.bundle != self._digest:
             return None
         job = self._waiting.pop(next(iter(self._waiting)))
         self._running[job.lease] = job
@@ -160,6 +200,15 @@ class Agent:
         if self._welcomed:
             self._outbox.append(Notice(_line(text)))
 
+    def resize(self, slots: int) -> None:
+        """Wants so many slots from now on, within 1 and `most`."""
+        slots = max(1, min(slots, self.most))
+        self._changed |= slots != self.wanted
+        self.wanted = slots
+        self._seats += [_Seat() for _ in range(slots - len(self._seats))]
+        if self.state is WorkerState.FAILED:
+            self._give_back("its slots are closed")
+
     def drain(self) -> None:
         """Finishes what runs, gives back what waits, takes nothing new."""
         if not self.draining:
@@ -170,7 +219,7 @@ class Agent:
 
     def receive(self, message: FromDispatcher, now: float) -> None:
         """Takes one message of the dispatcher."""
-        self._heard = now
+        self._heard = self.contact = now
         match message:
             case Welcome():
                 self._join(message)
@@ -180,6 +229,7 @@ class Agent:
                     self._next_beat = now
             case Parcel():
                 if message.bundle.digest == self._digest and self.bundle is None:
+                    self._shelf.put(message.bundle)
                     self.bundle = message.bundle
                     self._changed = True
             case Assign():
@@ -189,6 +239,8 @@ class Agent:
                     for lease in message.leases:
                         self._results.pop(lease, None)
                         self._waiting.pop(lease, None)
+            case Resize():
+                self.resize(message.slots)
             case Drain():
                 self.drain()
             case Bye():
@@ -208,8 +260,7 @@ class Agent:
                 self._resend(now)
         elif now >= self._next_beat:
             self._next_beat = now + self._heartbeat
-            slots = len(self._seats)
-            self._outbox.append(Hello(self.worker, self.session, self.node, slots, self.pid))
+            self._outbox.append(Hello(self.worker, self.session, self.node, self.wanted, self.pid))
         if self.draining and not (self._running or self._results or self._waiting):
             self.drained = True
             self._outbox.append(Bye("drained"))
@@ -229,7 +280,7 @@ class Agent:
             self._results.clear()
             self._run = message.run
         if message.bundle != self._digest:
-            self._digest, self.bundle = message.bundle, None
+            self._digest, self.bundle = message.bundle, self._shelf.get(message.bundle)
         for held in self._results.values():
             held.due = 0.0  # it may have been lost with the old connection: send it again now
 
@@ -294,9 +345,11 @@ class Agent:
 
     def _beat(self, now: float) -> None:
         if self._digest and self.bundle is None:
+            self.bundle = self._shelf.get(self._digest)  # another run of this node may have it now
+        if self._digest and self.bundle is None:
             self._outbox.append(Want(self._digest))
-        up = [seat for seat in self._seats if seat.level and seat.bundle == self._digest]
-        reason = next((seat.reason for seat in self._seats if seat.reason), "")
+        up = [s for s in self._wanted_seats if s.level and s.bundle == self._digest]
+        reason = next((seat.reason for seat in self._wanted_seats if seat.reason), "")
         self._seq += 1
         self._outbox.append(
             Beat(
@@ -317,6 +370,10 @@ class Agent:
                     for index, seat in enumerate(self._seats)
                     for name, pid in seat.pids.items()
                 },
+                wanted=self.wanted,
+                most=self.most,
+                load=self.load,
+                cores=self.cores,
             )
         )
         self._changed = False

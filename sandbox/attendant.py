@@ -14,6 +14,7 @@ from typing import Protocol
 
 from sandbox.agent import Agent, Job
 from sandbox.protocol import Bundle, Evaluation, Status, Task
+from sandbox.turnstile import Turnstile
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # before a slot that did not start is tried again
 
@@ -42,6 +43,7 @@ class Attendant(threading.Thread):
         changed: notified whenever the agent may have something for a slot.
         stopping: set when the worker ends.
         make_slot: from a bundle and an index; `start` has not been called yet.
+        turnstile: passed while a program executes.
         wake: tells the worker's network thread to look at the agent.
     """
 
@@ -52,11 +54,13 @@ class Attendant(threading.Thread):
         changed: threading.Condition,
         stopping: threading.Event,
         make_slot: MakeSlot,
+        turnstile: Turnstile,
         wake: Callable[[], None],
     ) -> None:
         super().__init__(name=f"slot-{index}", daemon=True)
         self._index, self._agent, self._changed = index, agent, changed
         self._stopping, self._make_slot, self._wake = stopping, make_slot, wake
+        self._turnstile = turnstile
         self._slot: SlotLike | None = None
         self._bundle: Bundle | None = None  # what the slot was last started with
 
@@ -65,7 +69,10 @@ class Attendant(threading.Thread):
         pause = SHORTEST_PAUSE
         while not self._stopping.is_set():
             bundle, job = self._next()
-            if job is not None:
+            if bundle is None and job is None:
+                if not self._stopping.is_set():
+                    self._leave()
+            elif job is not None:
                 if not self._execute(job):
                     self._close()
             elif bundle is not None:
@@ -88,9 +95,17 @@ class Attendant(threading.Thread):
                 continue  # it has just ended by itself
 
     def _next(self) -> tuple[Bundle | None, Job | None]:
-        """Waits for a task, or for a bundle that the slot is to be started with."""
+        """Waits for a task, or for a bundle that the slot is to be started with.
+
+        Neither where the slot is to close, since it is no longer wanted or all is over.
+        """
         with self._changed:
             while not self._stopping.is_set():
+                if self._index >= self._agent.wanted:
+                    if self._slot is not None:
+                        return None, None
+                    self._changed.wait()
+                    continue
                 wanted = self._agent.bundle
                 if wanted is not None and (self._slot is None or wanted is not self._bundle):
                     return wanted, None
@@ -116,6 +131,13 @@ class Attendant(threading.Thread):
         self._wake()
         return True
 
+    def _leave(self) -> None:
+        """Closes a slot that is not wanted at present."""
+        self._close()
+        with self._changed:
+            self._agent.slot_closed(self._index)
+        self._wake()
+
     def _execute(self, job: Job) -> bool:
         """Evaluates one task; False if the slot has to be replaced."""
         slot, index = self._slot, self._index
@@ -123,7 +145,8 @@ class Attendant(threading.Thread):
         before = dict(slot.pids)
         failure = ""
         try:
-            evaluation = slot.evaluate(job.task)
+            with self._turnstile:
+                evaluation = slot.evaluate(job.task)
             if evaluation.status is Status.LOST:
                 slot.start()  # what is missing of it; where that fails, the program is not to blame
         except Exception as error:  # a defect of the slot, which it could not even call `lost`

@@ -135,7 +135,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 # that a message which is lost, doubled or late is repaired by a later one. Names after the
 # "Paranoid Pirate" pattern of the ZeroMQ guide, with leases and acknowledgements added.
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # of one frame; sockets refuse more
 
 
@@ -200,6 +200,10 @@ class Beat(_Message, frozen=True):
     credit: int  # tasks it is willing to hold unfinished, in all
     holding: tuple[int, ...]  # leases: waiting, running, or finished and not acknowledged
     pids: dict[str, int]  # its processes by name
+    wanted: int  # slots that it tries to have
+    most: int  # slots that it may be asked to have
+    load: float  # share of its node's processors in use, 0 to 1
+    cores: int  # processors of its node
 
 
 class Pulse(_Message, frozen=True):
@@ -261,6 +265,12 @@ class Notice(_Message, frozen=True):
     text: str
 
 
+class Resize(_Message, frozen=True):
+    """Dispatcher: have so many slots. Repeated until a `Beat` says that it is wanted."""
+
+    slots: int
+
+
 class Drain(_Message, frozen=True):
     """Dispatcher: finish what runs, give back what waits, then go."""
 
@@ -272,7 +282,7 @@ class Bye(_Message, frozen=True):
 
 
 FromWorker = Hello | Want | Beat | Result | Notice | Bye
-FromDispatcher = Welcome | Introduce | Parcel | Pulse | Assign | Ack | Drain | Bye
+FromDispatcher = Welcome | Introduce | Parcel | Pulse | Assign | Ack | Resize | Drain | Bye
 Message = FromWorker | FromDispatcher
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -1,7 +1,7 @@
-"""A worker: slots in threads of one process, joined to a dispatcher by one DEALER socket.
+"""A worker: slots in threads, joined to one dispatcher.
 
-The protocol is in `sandbox.agent`; this is the shell around it. The main thread owns the socket,
-an attendant's thread each slot.
+The protocol is in `sandbox.agent`; this is the shell around it. The thread that calls `run` owns
+the connection, an attendant's thread each slot.
 """
 
 from __future__ import annotations
@@ -18,20 +18,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-import zmq
-
 from sandbox.agent import Agent
 from sandbox.attendant import Attendant, MakeSlot, SlotLike
-from sandbox.protocol import (
-    MAX_MESSAGE_BYTES,
-    Assign,
-    Bundle,
-    FromDispatcher,
-    FromWorker,
-    decode_from_dispatcher,
-    encode,
-)
+from sandbox.link import Link
+from sandbox.load import Load
+from sandbox.protocol import Assign, Bundle, FromDispatcher, FromWorker
+from sandbox.turnstile import Turnstile
 
 DRAIN_SECONDS = 30.0  # for what runs to finish and to be acknowledged
 STOP_SECONDS = 2.0  # for slots to close before they are killed
@@ -39,129 +31,138 @@ PR_SET_PDEATHSIG = 1
 
 
 class Worker:
-    """Owns the slots of one process and its connection.
+    """Owns the slots of one process that serve one dispatcher, and the connection to it.
 
     Args:
-        address: of the dispatcher, as ZeroMQ writes it.
-        agent: the state machine, with as many slots as there are to be threads.
-        slots: their number.
+        link: to the dispatcher; from now on the worker's own.
+        agent: the state machine.
         make_slot: from a bundle and an index; `start` has not been called yet.
+        turnstile: shared by all workers of a node, so that together they execute no more
+            programs at one time than the node has slots.
         parent: process without which this worker must not live, or 0.
+        forget: seconds without a word from the dispatcher after which the worker ends, or None.
     """
 
     def __init__(
-        self, address: str, agent: Agent, slots: int, make_slot: MakeSlot, parent: int = 0
+        self,
+        link: Link,
+        agent: Agent,
+        make_slot: MakeSlot,
+        *,
+        turnstile: Turnstile | None = None,
+        parent: int = 0,
+        forget: float | None = None,
     ) -> None:
-        self._address, self._agent, self._parent = address, agent, parent
+        self.ending = ""  # why `run` ended, once it has
+        self._link, self._agent, self._make_slot = link, agent, make_slot
+        self._turnstile = Turnstile(agent.most) if turnstile is None else turnstile
+        self._parent, self._forget = parent, forget
         self._changed = threading.Condition()  # guards the agent
         self._stopping = threading.Event()
         self._terminated = False
-        self._awake = False
-        self._attendants = [
-            Attendant(index, agent, self._changed, self._stopping, make_slot, self._wake)
-            for index in range(slots)
-        ]
-        self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
-        self._context = zmq.Context()
-        self._socket = self._connect()
-        self.malformed = 0
+        self._attendants: list[Attendant] = []
+        self._load = Load()
+        self._begun = time.monotonic()
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection, in one line, as far as that is known."""
+        return self._link.trouble
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data: the run, what it does for it, and since when it has heard nothing."""
+        with self._changed:
+            agent = self._agent
+            last = self._begun if agent.contact is None else agent.contact
+            return {
+                "run": agent.run,
+                "worker": agent.worker,
+                "state": str(agent.state),
+                "slots": agent.wanted,
+                "busy": agent.busy,
+                "silent_seconds": round(time.monotonic() - last, 3),
+                "trouble": self.trouble,
+            }
 
     def run(self) -> None:
-        """Serves until the dispatcher says bye, the drain is over, or the parent is gone."""
-        for attendant in self._attendants:
-            attendant.start()
+        """Serves until the dispatcher says bye, the drain is over, or nobody is there any more."""
         drain_until = None
         try:
-            while True:
-                messages = self._collect(self._agent.pause)
-                if self.orphaned:
-                    break
+            self._link.connect(self._identity)
+            while not self.ending:
+                messages = self._link.collect(self._agent.pause)
                 now = time.monotonic()
                 with self._changed:
-                    for message in messages:
-                        self._agent.receive(message, now)
-                    if self._terminated:
-                        self._agent.drain()
-                    outgoing = self._agent.step(now)
-                    reconnect, self._agent.reconnect = self._agent.reconnect, False
-                    if all(isinstance(message, Assign) for message in messages):
-                        self._changed.notify(len(messages))
-                    else:
-                        self._changed.notify_all()
+                    outgoing, reconnect = self._turn(messages, now)
                 if reconnect:
-                    self._socket.close(linger=0)
-                    self._socket = self._connect()
-                self._send(outgoing)
+                    self._link.connect(self._identity)
+                self._link.send(outgoing)
                 if self._agent.draining and drain_until is None:
                     drain_until = now + DRAIN_SECONDS
-                if self._agent.dismissed or self._agent.drained:
-                    break
-                if drain_until is not None and now > drain_until:
-                    break
+                self.ending = self._ending(now, drain_until)
         finally:
             self._stop()
 
     def terminate(self, *_: Any) -> None:
-        """Drains, then ends `run`. May be called from a signal handler."""
+        """Drains, then ends `run`. May be called from a signal handler or another thread."""
         self._terminated = True
-        self._wake()
+        self._link.wake()
 
-    # The network ------------------------------------------------------------------------------
+    @property
+    def orphaned(self) -> bool:
+        """Whether the parent is gone."""
+        return bool(self._parent) and os.getppid() != self._parent
 
-    def _connect(self) -> zmq.Socket[bytes]:
-        link = self._context.socket(zmq.DEALER)
-        link.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        link.setsockopt(zmq.SNDHWM, 10_000)
-        link.setsockopt(zmq.RCVHWM, 10_000)
-        link.setsockopt(zmq.LINGER, 500)
-        link.setsockopt(zmq.RECONNECT_IVL, 50)
-        link.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        identity = f"{self._agent.worker}.{self._agent.session}".encode()
-        link.setsockopt(zmq.ROUTING_ID, identity)
-        link.connect(self._address)
-        self._poller = zmq.Poller()
-        self._poller.register(link, zmq.POLLIN)
-        self._poller.register(self._woken, zmq.POLLIN)
-        return link
+    # Inside -----------------------------------------------------------------------------------
 
-    def _collect(self, seconds: float) -> list[FromDispatcher]:
-        """Waits for a message or a wake-up, and takes all that is there."""
-        ready = dict(self._poller.poll(int(seconds * 1000)))
-        if self._woken.fileno() in ready:
-            self._woken.recv(4096)
-            self._awake = False
-        messages: list[FromDispatcher] = []
-        while True:
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return messages
-            for frame in frames:
-                try:
-                    messages.append(decode_from_dispatcher(frame))
-                except msgspec.DecodeError:
-                    self.malformed += 1
+    @property
+    def _identity(self) -> str:
+        return f"{self._agent.worker}.{self._agent.session}"
 
-    def _send(self, messages: Sequence[FromWorker]) -> None:
-        if not messages:
-            return
-        try:
-            self._socket.send_multipart([encode(message) for message in messages], zmq.NOBLOCK)
-        except zmq.Again:
-            return  # the dispatcher does not read; results are sent again until it has them
+    def _turn(
+        self, messages: Sequence[FromDispatcher], now: float
+    ) -> tuple[Sequence[FromWorker], bool]:
+        """One turn of the state machine: what is to be sent, and whether to reconnect first."""
+        agent = self._agent
+        for message in messages:
+            agent.receive(message, now)
+        if self._terminated:
+            agent.drain()
+        agent.load, agent.cores = self._load.read(now), self._load.cores
+        outgoing = agent.step(now)
+        reconnect, agent.reconnect = agent.reconnect, False
+        for index in range(len(self._attendants), agent.wanted):
+            self._attendants.append(self._new_attendant(index))
+            self._attendants[-1].start()
+        surplus = len(self._attendants) > agent.wanted
+        if not surplus and all(isinstance(message, Assign) for message in messages):
+            self._changed.notify(len(messages))
+        else:
+            self._changed.notify_all()
+        return outgoing, reconnect
 
-    def _wake(self) -> None:
-        if self._awake:
-            return
-        self._awake = True
-        try:
-            self._waker.send(b"!")
-        except BlockingIOError:
-            return  # as many wake-ups as fit are waiting already
+    def _new_attendant(self, index: int) -> Attendant:
+        return Attendant(
+            index,
+            self._agent,
+            self._changed,
+            self._stopping,
+            self._make_slot,
+            self._turnstile,
+            self._link.wake,
+        )
 
-    # The end ----------------------------------------------------------------------------------
+    def _ending(self, now: float, drain_until: float | None) -> str:
+        if self.orphaned:
+            return "its parent is gone"
+        if self._agent.dismissed:
+            return "dismissed"
+        if self._agent.drained or (drain_until is not None and now > drain_until):
+            return "drained"
+        last = self._begun if self._agent.contact is None else self._agent.contact
+        if self._forget is not None and now - last > self._forget:
+            return f"the run has been silent for {self._forget:g} s"
+        return ""
 
     def _stop(self) -> None:
         with self._changed:
@@ -174,18 +175,12 @@ class Worker:
             if attendant.is_alive():
                 attendant.kill()
         self._join(STOP_SECONDS)
-        self._socket.close()
-        self._context.term()
+        self._link.close()
 
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         for attendant in self._attendants:
             attendant.join(max(0.0, deadline - time.monotonic()))
-
-    @property
-    def orphaned(self) -> bool:
-        """Whether the parent is gone."""
-        return bool(self._parent) and os.getppid() != self._parent
 
 
 def _die_with_parent() -> None:
@@ -198,6 +193,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `python -m sandbox worker`."""
     parser.add_argument("--connect", required=True, metavar="ADDRESS", help="of the dispatcher")
     parser.add_argument("--slots", type=int, default=1, help="programs executed at one time")
+    parser.add_argument("--most-slots", type=int, help="that the run may ask for")
     parser.add_argument("--level", default="auto", help="jail: auto, L3, L2 or L1")
     parser.add_argument("--node", default=socket.gethostname(), help="name given in results")
     parser.add_argument("--worker", default=f"{socket.gethostname()}-{os.getpid()}")
@@ -217,7 +213,12 @@ def main(arguments: argparse.Namespace, make_slot: MakeSlot | None = None) -> in
         return 2
     prefetch = arguments.slots + 8 if arguments.prefetch is None else arguments.prefetch
     agent = Agent(
-        arguments.worker, arguments.node, arguments.slots, pid=os.getpid(), prefetch=prefetch
+        arguments.worker,
+        arguments.node,
+        arguments.slots,
+        pid=os.getpid(),
+        prefetch=prefetch,
+        most=max(arguments.slots, arguments.most_slots or 0),
     )
     if make_slot is None:
         from sandbox.slot import Slot
@@ -225,7 +226,7 @@ def main(arguments: argparse.Namespace, make_slot: MakeSlot | None = None) -> in
         def make_slot(bundle: Bundle, index: int) -> SlotLike:
             return Slot(bundle, level=arguments.level, node=arguments.node, index=index)
 
-    worker = Worker(arguments.connect, agent, arguments.slots, make_slot, arguments.parent)
+    worker = Worker(Link(arguments.connect), agent, make_slot, parent=arguments.parent)
     signal.signal(signal.SIGTERM, worker.terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if arguments.parent:

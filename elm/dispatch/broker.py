@@ -12,6 +12,7 @@ that was silent for so long may have judged a program by a clock that stood stil
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,7 @@ from sandbox.protocol import (
     Notice,
     Parcel,
     Pulse,
+    Resize,
     Result,
     Status,
     Task,
@@ -53,7 +55,7 @@ class _Worker:
     name: str
     session: int
     peer: bytes
-    node: str
+    node: str  # its name within the run: no two workers that are known share one
     pid: int
     heard: float
     next_pulse: float
@@ -62,6 +64,11 @@ class _Worker:
     detail: str = ""
     level: str = ""
     slots: int = 0
+    wanted: int = 0
+    most: int = 0
+    target: int | None = None  # slots that the run asks of it; None leaves it to the worker
+    load: float = 0.0
+    cores: int = 1
     credit: int = 0
     pids: dict[str, int] = field(default_factory=dict)
     quarantine: bool = False  # takes suspects only, one at a time
@@ -76,6 +83,7 @@ class Broker:
         max_tries: losses after which a task counts as poison.
         heartbeat: seconds between two beats.
         patience: seconds of silence after which a worker counts as lost.
+        least_level: the weakest jail whose results count; "" takes any.
 
     The shell calls `receive` for each message, `vanished` when it knows that a worker is dead, and
     then `step`, at least every `heartbeat / 2` seconds; it sends what `step` returns, and collects
@@ -90,6 +98,7 @@ class Broker:
         max_tries: int = 3,
         heartbeat: float = 1.0,
         patience: float = 10.0,
+        least_level: str = "",
     ) -> None:
         self.run, self.bundle, self.digest = run, bundle, bundle.digest
         self.heartbeat, self.patience = heartbeat, patience
@@ -97,6 +106,7 @@ class Broker:
         self.counts = self.ledger.counts
         self.notices: list[str] = []
         self.level = ""
+        self._least_level = least_level
         self._workers: dict[str, _Worker] = {}
         self._peers: dict[bytes, str] = {}
         self._outbox: list[tuple[bytes, FromDispatcher]] = []
@@ -176,6 +186,14 @@ class Broker:
         if worker is not None:
             self._send(worker.peer, Drain())
 
+    def resize(self, name: str, slots: int) -> None:
+        """Asks a worker to have so many slots; said again until its beat agrees."""
+        worker = self._workers.get(name)
+        if worker is not None:
+            worker.target = max(1, min(slots, worker.most))
+            if worker.target != worker.wanted:
+                self._send(worker.peer, Resize(worker.target))
+
     def step(self, now: float) -> list[tuple[bytes, FromDispatcher]]:
         """Ends what has waited too long, hands out tasks; returns what is to be sent, to whom."""
         for worker in list(self._workers.values()):
@@ -232,6 +250,10 @@ class Broker:
                     "detail": worker.detail,
                     "level": worker.level,
                     "slots": worker.slots,
+                    "wanted": worker.wanted,
+                    "most": worker.most,
+                    "load": worker.load,
+                    "cores": worker.cores,
                     "credit": worker.credit,
                     "leases": self.ledger.load(worker.name),
                     "silent": now - worker.heard,
@@ -244,7 +266,11 @@ class Broker:
     # Inside: workers --------------------------------------------------------------------------
 
     def _ready(self) -> list[_Worker]:
-        return [w for w in self._workers.values() if w.state is WorkerState.READY and w.slots]
+        return [
+            w
+            for w in self._workers.values()
+            if w.state is WorkerState.READY and w.slots and w.level >= self._least_level
+        ]
 
     def _greet(self, peer: bytes, hello: Hello, now: float) -> None:
         if hello.protocol != PROTOCOL_VERSION:
@@ -257,8 +283,9 @@ class Broker:
             return
         worker = self._workers.get(hello.worker)
         if worker is None:
+            node = self._name(hello.node)
             worker = _Worker(
-                hello.worker, hello.session, peer, hello.node, hello.pid, now, now + self.heartbeat
+                hello.worker, hello.session, peer, node, hello.pid, now, now + self.heartbeat
             )
             self._workers[hello.worker] = worker
         elif hello.session < worker.session:
@@ -267,6 +294,18 @@ class Broker:
         worker.peer, worker.session, worker.heard = peer, hello.session, now
         self._peers[peer] = worker.name
         self._welcome(worker)
+
+    def _name(self, node: str) -> str:
+        """The name that a node gives itself, or a variant where another one has it already."""
+        taken = {worker.node for worker in self._workers.values()}
+        if node not in taken:
+            return node
+        name = next(name for n in itertools.count(2) if (name := f"{node}#{n}") not in taken)
+        self.notices.append(
+            f"two sandboxes call themselves {node!r}; one of them is {name!r} here: start it with "
+            "a --node of its own"
+        )
+        return name
 
     def _welcome(self, worker: _Worker) -> None:
         self._send(worker.peer, Welcome(self.run, self.digest, self.heartbeat, self.patience))
@@ -280,8 +319,17 @@ class Broker:
         was = worker.state
         worker.seq, worker.state, worker.detail = beat.seq, beat.state, beat.detail
         worker.level, worker.slots, worker.credit = beat.level, beat.slots, beat.credit
-        worker.pids = beat.pids
-        if worker.state is WorkerState.READY:
+        worker.wanted, worker.most = beat.wanted, beat.most
+        worker.load, worker.cores, worker.pids = beat.load, beat.cores, beat.pids
+        if worker.target is not None and worker.target != worker.wanted:
+            self._send(worker.peer, Resize(worker.target))  # it, or its answer, was lost
+        if worker.state is WorkerState.READY and worker.level < self._least_level:
+            if was is not WorkerState.READY:
+                self.notices.append(
+                    f"sandbox {worker.node} offers level {worker.level}, but this run takes "
+                    f"{self._least_level} and above: it is given nothing"
+                )
+        elif worker.state is WorkerState.READY:
             if was is not WorkerState.READY and self.level:  # the first of a run is no news
                 self.notices.append(f"sandbox {worker.node} is up, level {worker.level}")
             self.level = min((w.level for w in self._ready()), default=self.level)
@@ -364,7 +412,8 @@ class Broker:
         try:
             evaluation = result.unpack()
             if evaluation.candidate == candidate:
-                return evaluation
+                node = self._workers[lease.worker].node
+                return msgspec.structs.replace(evaluation, node=node)
             reason = f"the result names candidate {evaluation.candidate}"
         except msgspec.DecodeError as error:
             reason = f"the artifact is not JSON: {error}"

@@ -1,4 +1,7 @@
-"""The network side of a dispatcher: one thread with one ROUTER socket around a `Broker`.
+"""The network side of a dispatcher: one thread with its ROUTER sockets around a `Broker`.
+
+One socket is for workers of this machine, in a file that only this user can reach; another, with
+CURVE and a list of those who are let in, is for everybody else.
 
 The pipeline's thread talks to the broker under a lock and never touches the socket. All of the
 thread's work is decoding, encoding and dictionary look-ups: it shares the interpreter with the
@@ -18,6 +21,7 @@ import zmq
 
 from elm.dispatch.base import FleetError
 from elm.dispatch.broker import Broker
+from elm.dispatch.guard import Guard
 from sandbox.protocol import (
     MAX_MESSAGE_BYTES,
     Bye,
@@ -37,14 +41,23 @@ class Router:
 
     Args:
         broker: the state machine; from now on it is touched under `changed` only.
-        address: to bind, as ZeroMQ writes it.
+        address: to bind for workers of this machine, as ZeroMQ writes it.
+        guard: keys for the addresses of `listen`.
+        listen: addresses to bind for everybody else; port `*` takes a free one.
         tend: called by the thread in every round, with the time, under `changed`.
     """
 
     def __init__(
-        self, broker: Broker, address: str, tend: Callable[[float], None] = lambda now: None
+        self,
+        broker: Broker,
+        address: str,
+        tend: Callable[[float], None] = lambda now: None,
+        *,
+        guard: Guard | None = None,
+        listen: Sequence[str] = (),
     ) -> None:
         self.broker = broker
+        self.bound: list[str] = []  # the addresses of `listen`, with their ports
         self.changed = threading.Condition()
         self.malformed = 0
         self._tend = tend
@@ -55,13 +68,15 @@ class Router:
         self._woken.setblocking(False)
         self._waker.setblocking(False)
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.ROUTER)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._socket.setsockopt(zmq.SNDHWM, 10_000)
-        self._socket.setsockopt(zmq.RCVHWM, 10_000)
-        self._socket.setsockopt(zmq.LINGER, 500)
-        self._socket.bind(address)
+        self._guard = guard
+        self._sockets: list[zmq.Socket[bytes]] = []
+        try:
+            self._open().bind(address)
+            if guard is not None:
+                self._open_guarded(guard, listen)
+        except BaseException:
+            self._close_sockets()
+            raise
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
     def start(self) -> None:
@@ -117,16 +132,45 @@ class Router:
         self._wake()
         if self._thread.ident is not None:
             self._thread.join()
-        self._socket.close()
-        self._context.term()
+        self._close_sockets()
         self._woken.close()
         self._waker.close()
+
+    # The sockets ------------------------------------------------------------------------------
+
+    def _open(self) -> zmq.Socket[bytes]:
+        link = self._context.socket(zmq.ROUTER)
+        self._sockets.append(link)
+        link.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        link.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        link.setsockopt(zmq.SNDHWM, 10_000)
+        link.setsockopt(zmq.RCVHWM, 10_000)
+        link.setsockopt(zmq.LINGER, 500)
+        return link
+
+    def _open_guarded(self, guard: Guard, listen: Sequence[str]) -> None:
+        link = self._open()
+        guard.protect(link)
+        for address in listen:
+            try:
+                link.bind(address)
+            except zmq.ZMQError as error:
+                raise FleetError(f"cannot listen at {address}: {error.strerror}") from None
+            self.bound.append(link.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    def _close_sockets(self) -> None:
+        for link in self._sockets:
+            link.close()
+        if self._guard is not None:
+            self._guard.close()
+        self._context.term()
 
     # The thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
         poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
+        for link in self._sockets:
+            poller.register(link, zmq.POLLIN)
         poller.register(self._woken, zmq.POLLIN)
         wait = min(LONGEST_WAIT, self.broker.heartbeat / 2)
         try:
@@ -155,24 +199,29 @@ class Router:
 
     def _collect(self) -> list[tuple[bytes, FromWorker]]:
         messages: list[tuple[bytes, FromWorker]] = []
-        while True:
-            try:
-                peer, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return messages
-            for frame in frames:
+        for index, link in enumerate(self._sockets):
+            while True:
                 try:
-                    messages.append((peer, decode_from_worker(frame)))
-                except msgspec.DecodeError:
-                    self.malformed += 1
+                    identity, *frames = link.recv_multipart(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                # Which socket is part of the address, so that nobody on the network can pass
+                # for a worker of this machine.
+                peer = bytes([index]) + identity
+                for frame in frames:
+                    try:
+                        messages.append((peer, decode_from_worker(frame)))
+                    except msgspec.DecodeError:
+                        self.malformed += 1
+        return messages
 
     def _send(self, outgoing: Sequence[tuple[bytes, FromDispatcher]]) -> None:
         frames: dict[bytes, list[bytes]] = {}
         for peer, message in outgoing:
-            frames.setdefault(peer, [peer]).append(encode(message))
-        for parts in frames.values():
+            frames.setdefault(peer, [peer[1:]]).append(encode(message))
+        for peer, parts in frames.items():
             try:
-                self._socket.send_multipart(parts, zmq.NOBLOCK)
+                self._sockets[peer[0]].send_multipart(parts, zmq.NOBLOCK)
             except zmq.Again:
                 continue  # it does not read: what was for it is repaired, or it is lost
             except zmq.ZMQError as error:

@@ -73,7 +73,7 @@ class Fleet:
         run: str = "run",
     ) -> None:
         self.seqs[worker] = self.seqs.get(worker, 0) + 1
-        self.say(worker, Beat(run, self.seqs[worker], state, "", level, slots, credit, holding, {}))
+        self.say(worker, Beat(run, self.seqs[worker], state, "", level, slots, credit, holding, {}, slots, 8, 0, 2))
 
     def take(self, kind: type[M], worker: str | None = None) -> list[M]:
         """Messages of one kind that were sent since the last call, and are now forgotten."""
@@ -229,7 +229,7 @@ def test_a_lease_that_has_ended_is_taken_back_from_who_holds_it() -> None:
 def test_a_beat_that_comes_late_changes_nothing() -> None:
     fleet = Fleet()
     fleet.join("a", slots=2)
-    fleet.say("a", Beat("run", 0, WorkerState.FAILED, "", "", 0, 0, (), {}))
+    fleet.say("a", Beat("run", 0, WorkerState.FAILED, "", "", 0, 0, (), {}, 1, 1, 0, 2))
     assert fleet.broker.slots == 2
 
 
