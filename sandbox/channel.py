@@ -14,7 +14,7 @@ import socket
 from typing import Any
 
 MESSAGE_BYTES = 1 << 16
-MAX_FDS = 4
+MAX_FDS = 8
 
 
 class Closed(Exception):

@@ -7,6 +7,7 @@ CPU time, memory and how it ended are measured from outside.
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import random
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from sandbox import frames
 from sandbox.channel import Channel, read_memory_file
 from sandbox.jail import Jail
 
@@ -61,8 +63,12 @@ def run(
     settings: dict[str, Any],
     base_bytes: int,
 ) -> NoReturn:
-    """Never returns. `fds` are the program's files, the result's pipe and the printouts' pipe."""
-    payload, result, output = fds
+    """Never returns.
+
+    `fds` are the program's files, the result's pipe and the printouts' pipe; and, for a program
+    that is to answer calls, the pipes for those and for the answers.
+    """
+    payload, result, output, *calls = fds
     try:
         os.setsid()
         files = json.loads(read_memory_file(payload))
@@ -75,9 +81,10 @@ def run(
         channel.send({"broken": f"{type(error).__name__}: {error}"})
         os._exit(1)
     # The last ways back to the zygote: from here on everything is the program's.
-    os.closerange(3, result)
-    os.closerange(result + 1, 4096)
-    document = _execute(produce, files, settings)
+    kept = sorted([result, *calls])
+    for low, high in itertools.pairwise([2, *kept, 4096]):
+        os.closerange(low + 1, high)
+    document = _execute(produce, files, settings, calls)
     with suppress(BaseException):  # the program may have replaced these streams by anything
         sys.stdout.flush()
         sys.stderr.flush()
@@ -89,9 +96,21 @@ def run(
         os._exit(0)
 
 
-def _execute(produce: Callable[..., Any], files: dict[str, str], settings: dict[str, Any]) -> bytes:
+def _answer(function: Callable[..., Any], requests: int, answers: int) -> None:
+    """Answer batch after batch of calls, until nobody asks any more."""
+    while (batch := frames.read(requests)) is not None:
+        values = [function(*arguments) for arguments in json.loads(batch)]
+        frames.write(answers, json.dumps(values, allow_nan=False, separators=(",", ":")).encode())
+
+
+def _execute(
+    produce: Callable[..., Any], files: dict[str, str], settings: dict[str, Any], calls: list[int]
+) -> bytes:
     try:
         artifact = produce(files, settings)
+        if calls:
+            _answer(artifact, *calls)
+            artifact = None
         try:
             text = json.dumps(artifact, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError, RecursionError) as error:

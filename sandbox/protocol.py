@@ -69,6 +69,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"limits.{name} must not be below 0, got {getattr(self, name)}")
 
 
+class Scoring(StrEnum):
+    """Who computes a score, and from what."""
+
+    ARTIFACT = "artifact"  # the judge, from the plain data that the program returned
+    CALLS = "calls"  # the judge, which calls the program as it goes, in batches
+    # The producer, in the program's own process: nothing keeps the program from forging it. The
+    # score is unverified, unless there is a judge that computes it again from the artifact.
+    INSIDE = "inside"
+
+
 class Code(msgspec.Struct, frozen=True):
     """Source of one side of an environment: dotted module names to text, and where to enter.
 
@@ -85,12 +95,18 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: str
     producer: Code
-    judge: Code
+    judge: Code | None = None  # None only where the score is computed inside
+    scoring: Scoring = Scoring.ARTIFACT
     producer_settings: dict[str, Any] = {}  # plain JSON; never an expected answer
     judge_settings: dict[str, Any] = {}
     preload: tuple[str, ...] = ()  # modules that the zygote imports once, "numpy" say
     limits: Limits = Limits()
     judge_limits: Limits = Limits(cpu_seconds=30.0, wall_seconds=120.0, memory_mb=1024)
+
+    def __post_init__(self) -> None:
+        if self.judge is None and self.scoring is not Scoring.INSIDE:
+            name = self.environment
+            raise ValueError(f"bundle of {name!r}: scoring {self.scoring!s} needs a judge")
 
     @property
     def digest(self) -> str:

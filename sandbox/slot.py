@@ -17,8 +17,9 @@ import msgspec
 from sandbox import jail, namespaces, verdict
 from sandbox.box import used_bytes, wipe
 from sandbox.channel import Closed, memory_file
+from sandbox.dialogue import Answer, Dialogue
 from sandbox.launch import Process, Refused, SandboxError, hidden_folders, import_path
-from sandbox.protocol import Bundle, Evaluation, Status, Task
+from sandbox.protocol import Bundle, Evaluation, Scoring, Status, Task
 from sandbox.verdict import Verdict
 from sandbox.watch import Outcome, Stopwatch, Watch
 
@@ -91,7 +92,7 @@ class Slot:
         if self._zygote is None:
             self._zygote = Process("zygote", self._config_of_zygote())
             new.append(self._zygote)
-        if self._judge is None:
+        if self._judge is None and self.bundle.judge is not None:
             self._judge = Process("judge", self._config_of_judge())
             new.append(self._judge)
         try:
@@ -162,16 +163,18 @@ class Slot:
         self._drop_dead()
         try:
             self._start_missing()
-            outcome = self._execute(task)
+            outcome, dialogue = self._execute(task)
             if self.level == "L1" and outcome.died_of_sigkill:
                 # Nothing there keeps a program from killing itself: ask it a second time.
-                outcome = self._execute(task)
+                outcome, dialogue = self._execute(task)
                 outcome.repeated = True
         except SandboxError as error:
             return self._evaluation(task, Verdict(Status.LOST, str(error)), Outcome())
         found = verdict.of(outcome, self.bundle.limits, self.level != "L1")
         scored: dict[str, Any] = {}
-        if found.status is Status.OK:
+        if dialogue is not None:
+            found, scored = self._end(dialogue, found)
+        elif found.status is Status.OK:
             found, scored = self._score(found)
         return self._evaluation(task, found, outcome, scored)
 
@@ -192,19 +195,26 @@ class Slot:
             **(scored or {}),
         )
 
-    def _execute(self, task: Task) -> Outcome:
+    def _execute(self, task: Task) -> tuple[Outcome, Dialogue | None]:
         assert self._zygote is not None
+        dialogue = None
+        if self.bundle.scoring is Scoring.CALLS:
+            assert self._judge is not None
+            limits = self.bundle.limits
+            dialogue = Dialogue(self._judge, self.bundle.judge_limits, limits.artifact_bytes)
         payload = memory_file(json.dumps(task.files).encode())
         message = {"seed": task.seed, "limits": self._limits}
         disk_use = partial(used_bytes, self._box) if self._box else None
         try:
             watch = Watch(self._zygote.channel, self.bundle.limits, disk_use)
-            outcome = watch.execute(message, payload)
+            outcome = watch.execute(message, payload, dialogue)
         finally:
             os.close(payload)
+            if dialogue is not None:
+                dialogue.finish()
         if outcome.broken:
             self._drop_zygote()
-        return outcome
+        return outcome, dialogue
 
     def _drop_zygote(self) -> None:
         assert self._zygote is not None
@@ -212,26 +222,67 @@ class Slot:
         self._zygote = None
 
     def _score(self, found: Verdict) -> tuple[Verdict, dict[str, Any]]:
-        """Ask the judge; one line on what went wrong, or the fields that it adds."""
+        """The verdict after the judge has had its say, and the fields that it adds."""
+        if self.bundle.scoring is Scoring.INSIDE:
+            return self._score_claim(found)
+        return self._judged(found, self._ask_judge(found.document))
+
+    def _score_claim(self, found: Verdict) -> tuple[Verdict, dict[str, Any]]:
+        """A score from the program's own process: counts where nobody can compute it again."""
+        claim = found.artifact if isinstance(found.artifact, dict) else {"": found.artifact}
+        artifact = claim.pop("artifact", None)
+        try:
+            claimed = verdict.score(claim)
+        except verdict.BadScore as error:
+            return found._replace(status=Status.BAD_RESULT, detail=f"claim: {error}"), {}
+        found = found._replace(artifact=artifact)
+        if self.bundle.judge is None:
+            return found, claimed | {"verified": False}
+        found, scored = self._judged(found, self._ask_judge(json.dumps(artifact).encode()))
+        if scored:
+            scored["metrics"] = {"claimed": claimed["fitness"], **scored["metrics"]}
+        return found, scored
+
+    def _end(self, dialogue: Dialogue, found: Verdict) -> tuple[Verdict, dict[str, Any]]:
+        """The verdict on a program that has answered a judge's calls."""
+        if found.status is not Status.OK or dialogue.fault:
+            if dialogue.answer.reply is None:
+                self._drop_judge()  # it is still at it, or dead
+            return (found if found.status is Status.LOST else dialogue.fault or found), {}
+        reply = dialogue.answer.reply or {}
+        if "gone" in reply:
+            return found._replace(status=Status.BAD_RESULT, detail="stopped answering"), {}
+        if isinstance(reply.get("result"), dict):
+            found = found._replace(artifact=reply["result"].pop("artifact", None))
+        return self._judged(found, dialogue.answer)
+
+    def _ask_judge(self, document: bytes) -> Answer:
         assert self._judge is not None
-        judge, limits = self._judge, self.bundle.judge_limits
-        payload = memory_file(found.document)
+        judge = self._judge
+        payload = memory_file(document)
         try:
             judge.channel.send({}, (payload,))
-            clock = Stopwatch(limits)
+            clock = Stopwatch(self.bundle.judge_limits)
             clock.follow(judge.pid)
             poll = select.poll()
             poll.register(judge.channel.fileno(), select.POLLIN)
             while not poll.poll(clock.next_tick() * 1000):
                 spent = clock.verdict()
                 if spent:
-                    self._drop_judge()
-                    return self._judge_overran(found, spent), {}
-            reply, _ = judge.channel.receive()
+                    return Answer(spent=spent)
+            return Answer(judge.channel.receive()[0])
         except Closed:
-            return self._judge_died(found), {}
+            return Answer(died=True)
         finally:
             os.close(payload)
+
+    def _judged(self, found: Verdict, answer: Answer) -> tuple[Verdict, dict[str, Any]]:
+        if answer.died:
+            return self._judge_died(found), {}
+        if answer.reply is None:
+            self._drop_judge()
+            return self._judge_overran(found, answer.spent), {}
+        reply = answer.reply
         if "bad" in reply:
             return found._replace(
                 status=Status.BAD_RESULT, detail=verdict.one_line(reply["bad"])

@@ -15,12 +15,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.channel import Channel, Closed
 from sandbox.jail import FILES_TOGETHER
 from sandbox.launch import pid_of
 from sandbox.protocol import Limits
+
+if TYPE_CHECKING:
+    from sandbox.dialogue import Dialogue
 
 PRINTED_FACTOR, PRINTED_LEAST = 100, 1_000_000
 STALLED_SECONDS = 60.0  # beyond the limits: then it is the machinery that does not answer
@@ -34,8 +37,10 @@ _CHUNK = 1 << 16
 class Stopwatch:
     """The two clocks of one piece of work in the process `pid`."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, waits: Callable[[], bool] = lambda: False) -> None:
+        """`waits` tells whether it is somebody else's turn: the wall clock stands still then."""
         self._limits = limits
+        self._waits = waits
         self._pid = -1
         self._cpu_base = 0.0
         self._wait_base = 0.0
@@ -73,7 +78,8 @@ class Stopwatch:
     def verdict(self) -> str:
         """`cpu` or `wall` for the limit that is spent, `stalled` for a machine that is; or ''."""
         now = time.monotonic()
-        self._wall += min(now - self._last, self._next + _SLACK_SECONDS)
+        if not self._waits():
+            self._wall += min(now - self._last, self._next + _SLACK_SECONDS)
         self._last = now
         if self._cpu() - self._cpu_base > self._limits.cpu_seconds:
             return "cpu"
@@ -118,18 +124,30 @@ class Watch:
         self._printed_limit = max(PRINTED_LEAST, PRINTED_FACTOR * limits.output_bytes)
         self._pidfd = -1
         self._outcome = Outcome()
+        self._clock = Stopwatch(limits)
 
-    def execute(self, message: dict[str, Any], payload: int) -> Outcome:
-        """Have the program in the memory file `payload` executed, and see it to its end."""
+    def execute(
+        self, message: dict[str, Any], payload: int, dialogue: Dialogue | None = None
+    ) -> Outcome:
+        """Have the program in the memory file `payload` executed, and see it to its end.
+
+        With a `dialogue` the program is given its two ends, and answers calls before it ends.
+        """
         result, result_end = os.pipe()
         output, output_end = os.pipe()
         started = time.monotonic()
         try:
+            more = (dialogue.requests, dialogue.answers) if dialogue else ()
             try:
-                self._channel.send(message, (payload, result_end, output_end))
+                self._channel.send(message, (payload, result_end, output_end, *more))
             finally:
                 os.close(result_end)
                 os.close(output_end)
+                if dialogue:
+                    dialogue.release()
+            if dialogue:
+                self._clock = Stopwatch(self._limits, lambda: not dialogue.programs_turn)
+                dialogue.start()
             self._follow(result, output)
         except Closed as error:
             self._outcome.broken = f"the zygote died: {error}"
@@ -142,7 +160,7 @@ class Watch:
         return self._outcome
 
     def _follow(self, result: int, output: int) -> None:
-        outcome, clock = self._outcome, Stopwatch(self._limits)
+        outcome, clock = self._outcome, self._clock
         for fd in (result, output):
             os.set_blocking(fd, False)
         poll = select.poll()
