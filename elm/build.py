@@ -12,7 +12,7 @@ import msgspec
 from elm.config import ConfigError
 from elm.construct import construct, suggestion
 from environments.base import Environment, read_modules, registry
-from sandbox.protocol import Bundle, Code, Limits
+from sandbox.protocol import Bundle, Code, Limits, Scoring
 
 
 def build_environment(section: Mapping[str, Any]) -> Environment:
@@ -64,7 +64,8 @@ def build_bundle(environment: Environment, limits: Mapping[str, Any] | None = No
     return Bundle(
         environment=environment.name,
         producer=_code(environment.producer_modules),
-        judge=_code(environment.judge_modules),
+        judge=_code(environment.judge_modules) if environment.judge_modules else None,
+        scoring=Scoring(environment.scoring),
         producer_settings=environment.producer_settings(),
         judge_settings=environment.judge_settings(),
         preload=environment.preload,

@@ -22,7 +22,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """All settings of a run. Each section has a `name` and that part's own settings."""
 
     environment: Section
-    model: Section = msgspec.field(default_factory=lambda: {"name": "none"})
+    model: Section = msgspec.field(default_factory=lambda: {"kind": "none", "name": "none"})
     variation: Section
     search: Section = msgspec.field(default_factory=lambda: {"name": "map_elites"})
     archive: Section = msgspec.field(default_factory=lambda: {"name": "grid"})

@@ -8,6 +8,15 @@ jail, and a *judge*, which turns that data into a score in another process. The 
     judge(artifact, settings: dict) -> {"fitness": float, "descriptor": [float, ...],
                                         "metrics": {str: float}}      # metrics may be left out
 
+That is `scoring = "artifact"`. Two other ways exist for problems that it does not fit:
+
+    "calls"   produce(files, settings) -> function
+              judge(ask, settings) calls it in batches, ask([[1, 2], [3, 4]]) -> [f(1, 2), f(3, 4)],
+              while it goes on; "artifact" in its answer is kept as the solution
+    "inside"  produce(files, settings) -> the answer of a judge, and "artifact": {...}. Computed
+              beside the program, which may forge it: unverified, unless there is a judge as well
+              that computes it again from the artifact
+
 `produce` may raise whatever the program raises. `judge` raises `environments.artifact.BadArtifact`
 for an artifact that is not what it asked for; anything else it raises counts as its own defect.
 Fitness is always maximised: a problem that minimises returns the negative.
@@ -93,7 +102,8 @@ class Environment(ABC):
     preload: tuple[str, ...] = ()
     # Dotted names: the entry module first, then the modules of ours that it imports.
     producer_modules: ClassVar[tuple[str, ...]]
-    judge_modules: ClassVar[tuple[str, ...]]
+    judge_modules: ClassVar[tuple[str, ...]] = ()  # may be left out only where scoring is "inside"
+    scoring: ClassVar[str] = "artifact"
 
     @abstractmethod
     def seeds(self) -> Sequence[Seed]:
