@@ -13,7 +13,7 @@ GOOD = {
 
 def test_defaults():
     settings = check(GOOD)
-    assert settings.model == {"name": "none"}
+    assert settings.model == {"kind": "none", "name": "none"}
     assert settings.budget.evaluations == 10 and settings.budget.seconds is None
 
 
