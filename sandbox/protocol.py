@@ -218,7 +218,7 @@ class Beat(_Message, frozen=True):
     pids: dict[str, int]  # its processes by name
     wanted: int  # slots that it tries to have
     most: int  # slots that it may be asked to have
-    load: float  # share of its node's processors in use, 0 to 1
+    load: float  # processors in demand for each that its node has
     cores: int  # processors of its node
 
 
