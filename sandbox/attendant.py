@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from sandbox.agent import Agent, Job
+from sandbox.agent import Job
 from sandbox.protocol import Bundle, Evaluation, Status, Task
 from sandbox.turnstile import Turnstile
 
@@ -22,13 +22,30 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # before a slot that did not start i
 class SlotLike(Protocol):
     """What is asked of a slot; `sandbox.slot.Slot` is one."""
 
-    level: str
-
+    @property
+    def level(self) -> str: ...
     @property
     def pids(self) -> dict[str, int]: ...
+    @property
+    def blameless(self) -> bool: ...  # the last program was lost, and surely not by its own doing
     def start(self) -> None: ...
     def evaluate(self, task: Task) -> Evaluation: ...
     def close(self) -> None: ...
+
+
+class Employer(Protocol):
+    """Who has tasks for slots: `sandbox.agent.Agent` for a run, `sandbox.desk.Counter` for HTTP."""
+
+    @property
+    def bundle(self) -> Bundle | None: ...
+    @property
+    def wanted(self) -> int: ...
+    def take(self, index: int) -> Job | None: ...
+    def slot_up(self, index: int, bundle: str, level: str, pids: dict[str, int]) -> None: ...
+    def slot_down(self, index: int, bundle: str, reason: str) -> None: ...
+    def slot_closed(self, index: int) -> None: ...
+    def finish(self, job: Job, evaluation: Evaluation, *, blame: bool = True) -> None: ...
+    def notice(self, text: str) -> None: ...
 
 
 MakeSlot = Callable[[Bundle, int], SlotLike]
@@ -39,18 +56,18 @@ class Attendant(threading.Thread):
 
     Args:
         index: of the slot.
-        agent: the worker's state machine, touched under `changed` only.
+        agent: who has the tasks; touched under `changed` only.
         changed: notified whenever the agent may have something for a slot.
         stopping: set when the worker ends.
         make_slot: from a bundle and an index; `start` has not been called yet.
         turnstile: passed while a program executes.
-        wake: tells the worker's network thread to look at the agent.
+        wake: tells the agent's own thread, if there is one, to look at it.
     """
 
     def __init__(
         self,
         index: int,
-        agent: Agent,
+        agent: Employer,
         changed: threading.Condition,
         stopping: threading.Event,
         make_slot: MakeSlot,
@@ -143,12 +160,14 @@ class Attendant(threading.Thread):
         slot, index = self._slot, self._index
         assert slot is not None
         before = dict(slot.pids)
-        failure = ""
+        failure, innocent = "", False
         try:
             with self._turnstile:
                 evaluation = slot.evaluate(job.task)
             if evaluation.status is Status.LOST:
-                slot.start()  # what is missing of it; where that fails, the program is not to blame
+                innocent = slot.blameless
+                if not self._stopping.is_set():
+                    slot.start()  # what is missing; where that fails, the program is not to blame
         except Exception as error:  # a defect of the slot, which it could not even call `lost`
             failure = _reason(error)
             evaluation = Evaluation(
@@ -165,7 +184,7 @@ class Attendant(threading.Thread):
                 self._agent.notice(f"slot {index} lost a program: {evaluation.detail}")
             elif any(before.get(role, pid) != pid for role, pid in after.items()):
                 self._agent.notice(f"slot {index} restarted")
-            self._agent.finish(job, evaluation, blame=not failure)
+            self._agent.finish(job, evaluation, blame=not (failure or innocent))
         self._wake()
         return not failure
 

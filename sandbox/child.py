@@ -61,7 +61,7 @@ def run(
     jail: Jail,
     produce: Callable[[dict[str, str], dict[str, Any]], Any],
     settings: dict[str, Any],
-    base_bytes: int,
+    limits: dict[str, Any],
 ) -> NoReturn:
     """Never returns.
 
@@ -76,7 +76,7 @@ def run(
         os.dup2(output, 2)
         os.chdir(jail.box or "/")
         _plant(message["seed"])
-        jail.confine_child(message["limits"], base_bytes)
+        jail.confine_child(limits)
     except BaseException as error:
         channel.send({"broken": f"{type(error).__name__}: {error}"})
         os._exit(1)

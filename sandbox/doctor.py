@@ -35,6 +35,10 @@ def judge(artifact, settings):
     return {"fitness": -float(len(artifact)), "descriptor": []}
 """
 
+# Where a table of system calls has been run; the others are compared with the kernel's headers and
+# executed by an interpreter of filters, which is no proof.
+_HARDWARE = {"x86_64": "run on hardware"}
+
 # Tries what no program may do; `reached` is what worked.
 CANARY = """
 import os, socket, sys
@@ -95,11 +99,19 @@ def examine() -> dict[str, Any]:
             "python": platform.python_version(),
             "user": os.geteuid(),
         },
+        "tables": {name: _tried(name) for name in syscalls.ARCHITECTURES},
         "primitives": primitives,
         "levels": levels,
         "level": holding[0] if holding else None,
         "advice": [PROBES[name][1] for name, found in primitives.items() if not found["works"]],
     }
+
+
+def _tried(architecture: str) -> str:
+    """Whether the system call table of an architecture has ever met such a processor."""
+    if architecture == platform.machine():
+        return "in use here"
+    return _HARDWARE.get(architecture, "not run on hardware: checked by an interpreter alone")
 
 
 def _in_a_child(probe: Callable[[], str]) -> dict[str, Any]:
@@ -142,7 +154,8 @@ def _probe_landlock() -> str:
 def _probe_seccomp() -> str:
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     machine = syscalls.architecture()
-    seccomp.install(seccomp.compile_filter(machine, forks=False).packed(os.getpid()))
+    for part in (seccomp.shared_filter(machine), seccomp.own_filter(machine, forks=False)):
+        seccomp.install(part.packed(os.getpid()))
     try:
         socket.socket()
     except PermissionError:
@@ -227,6 +240,9 @@ def _table(report: dict[str, Any]) -> str:
         word = "holds" if trial["holds"] else "leaks" if trial["starts"] else "fails"
         said = trial["detail"] or ", ".join(trial["reached"])
         lines.append(f"  {level:<12}{word:<8}{said}")
+    lines.append("")
+    for name, tried in report["tables"].items():
+        lines.append(f"  {name:<12}{'table':<8}{tried}")
     lines += ["", *report["advice"]]
     lines.append(
         f"best level {report['level']}, required {report['required']}: "

@@ -31,7 +31,7 @@ def begin() -> tuple[Channel, dict[str, Any], Jail]:
     _, fds = channel.receive()
     config = json.loads(read_memory_file(fds[0]))
     sys.path[:] = config["path"]
-    jail = Jail(config["level"], config["box"], config["file_bytes"])
+    jail = Jail(config["level"], config["box"], config["file_bytes"], config["without"])
     try:
         jail.enter(Sight(tuple(config["path"]), tuple(config["hidden"])))
     except OSError as error:

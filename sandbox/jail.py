@@ -15,7 +15,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,25 @@ from sandbox import landlock, namespaces, seccomp, syscalls
 LEVELS = ("L1", "L2", "L3")
 AUTO = ("L3", "L2")
 
+# What a level is made of; each can be left out, in tests only. The watcher is in another process.
+LAYERS = ("rlimits", "watcher", "landlock", "seccomp", "namespaces")
+_LAYERS_OF = {"L1": LAYERS[:2], "L2": LAYERS[:4], "L3": LAYERS}
+
 OPEN_FILES = 64
-TASKS = 1024  # threads and processes of one user; what a candidate may start is decided elsewhere
+TASKS = 1024  # threads and processes of one user, whoever else's they are
+# The same where a user namespace counts this candidate's alone; not enforced for the real root.
+TASKS_PER_PROCESS = 128
 FILES_TOGETHER = 16  # times `file_bytes`: all that a candidate may leave on disk at one time
 
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 _ETC = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo")
 _MACHINE = ("/sys/devices/system/cpu",)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full")
+
+
+def layers(level: str, without: Collection[str] = ()) -> frozenset[str]:
+    """The layers in force at a level."""
+    return frozenset(_LAYERS_OF[level]).difference(without)
 
 
 @dataclass(frozen=True)
@@ -76,17 +87,21 @@ def _without(path: Path, hidden: tuple[str, ...]) -> Iterator[Path]:
 class Jail:
     """The jail of one long-lived process and, if it is a zygote, of the children it forks."""
 
-    def __init__(self, level: str, box: str | None, file_bytes: int = 0) -> None:
+    def __init__(
+        self, level: str, box: str | None, file_bytes: int = 0, without: Collection[str] = ()
+    ) -> None:
         """Args:
         level: one of `LEVELS`.
         box: the folder to write to, outside of namespaces; None where nothing is to be written.
         file_bytes: the largest single file.
+        without: layers to leave out.
         """
-        self.level = level
+        self.layers = layers(level, without)
         self.box = box
         self._box_bytes = max(1 << 20, FILES_TOGETHER * file_bytes) if box else 4096
         self._rules: int | None = None
-        self._filters: dict[bool, seccomp.Filter] = {}
+        self._shared: seccomp.Filter | None = None
+        self._own: dict[bool, seccomp.Filter] = {}
         self._statm = -1
 
     def enter(self, sight: Sight) -> None:
@@ -95,11 +110,12 @@ class Jail:
         Raises:
             OSError: with the step that this machine refuses.
         """
-        if self.level in ("L2", "L3"):
+        if "landlock" in self.layers:
             landlock.version()
+        if "seccomp" in self.layers:
             syscalls.architecture()
         proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY)
-        if self.level == "L3":
+        if "namespaces" in self.layers:
             namespaces.enter(sight.readable(), _DEVICES, sight.hidden, self._box_bytes)
             if self.box is not None:
                 self.box = namespaces.BOX
@@ -107,11 +123,14 @@ class Jail:
         self._statm = os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
         os.close(proc)
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-        if self.level in ("L2", "L3"):
+        if "landlock" in self.layers:
             self._rules = landlock.ruleset(self._rights(sight))
+        if "seccomp" in self.layers:
             machine = syscalls.architecture()
+            self._shared = seccomp.shared_filter(machine)
             for forks in (False, True):
-                self._filters[forks] = seccomp.compile_filter(machine, forks=forks)
+                self._own[forks] = seccomp.own_filter(machine, forks=forks)
+        if {"landlock", "seccomp"} & self.layers:
             syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
             syscalls.drop_capabilities()
 
@@ -124,11 +143,23 @@ class Jail:
         """Bytes of address space that this process has mapped, as the kernel counts them."""
         return int(os.pread(self._statm, 64, 0).split()[0]) * resource.getpagesize()
 
-    def confine_child(self, limits: Mapping[str, Any], base_bytes: int) -> None:
-        """In a forked child: limits, then everything that cannot be taken back."""
+    def confine_zygote(self, limits: Mapping[str, Any]) -> None:
+        """In a zygote, once its modules are imported: all that its children can inherit.
+
+        What is set once here is not set in each of them, which takes time.
+        """
+        if "rlimits" in self.layers:
+            for what, value in inherited_limits(limits, self.address_space()).items():
+                _set_limit(what, value)
+        self._lock_shared()
+
+    def confine_child(self, limits: Mapping[str, Any]) -> None:
+        """In a forked child: what is its own, then everything that cannot be taken back."""
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        for what, value in child_limits(limits, base_bytes).items():
-            _set_limit(what, value)
+        if "rlimits" in self.layers:
+            alone = "namespaces" in self.layers
+            for what, value in own_limits(limits, alone=alone).items():
+                _set_limit(what, value)
         self._lock(forks=limits["processes"] > 0)
 
     def confine_self(self, memory_mb: int) -> None:
@@ -136,28 +167,46 @@ class Jail:
         _set_limit(resource.RLIMIT_AS, self.address_space() + (memory_mb << 20))
         _set_limit(resource.RLIMIT_CORE, 0)
         _set_limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+        self._lock_shared()
         self._lock(forks=False)
 
+    def _lock_shared(self) -> None:
+        if self._shared is not None:
+            seccomp.install(self._shared.packed(os.getpid()))
+
     def _lock(self, *, forks: bool) -> None:
-        if self._rules is None:
-            return
-        landlock.restrict(self._rules)
-        seccomp.install(self._filters[forks].packed(os.getpid()))
+        if self._rules is not None:
+            landlock.restrict(self._rules)
+        if self._own:
+            seccomp.install(self._own[forks].packed(os.getpid()))
 
 
-def child_limits(limits: Mapping[str, Any], base_bytes: int) -> dict[int, int]:
-    """Resource limits of one candidate.
+def inherited_limits(limits: Mapping[str, Any], base_bytes: int) -> dict[int, int]:
+    """Resource limits of a candidate that its zygote can bear as well.
+
+    Each process has them for itself: with N children allowed a candidate may take N + 1 times the
+    memory. Their CPU time is counted together, by the watcher.
+    """
+    return {
+        resource.RLIMIT_AS: base_bytes + (limits["memory_mb"] << 20),
+        resource.RLIMIT_FSIZE: limits["file_bytes"],
+        resource.RLIMIT_NOFILE: OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+
+
+def own_limits(limits: Mapping[str, Any], *, alone: bool) -> dict[int, int]:
+    """Resource limits that a zygote could not live with; `alone` in a user namespace of its own.
 
     The CPU limit here is only for a watcher that died: the kernel counts it in clock ticks, which
     on a shared machine may charge half as much again as was used. The watcher has exact figures.
     """
+    tasks = TASKS
+    if alone and limits["processes"] > 0:
+        tasks = min(tasks, TASKS_PER_PROCESS * (1 + limits["processes"]))
     return {
         resource.RLIMIT_CPU: 3 * math.ceil(limits["cpu_seconds"]) + 10,
-        resource.RLIMIT_AS: base_bytes + (limits["memory_mb"] << 20),
-        resource.RLIMIT_FSIZE: limits["file_bytes"],
-        resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_NPROC: TASKS,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NPROC: tasks,
     }
 
 

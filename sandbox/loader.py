@@ -7,9 +7,7 @@ below a package of ours, either is in the bundle or does not exist.
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
-import importlib.util
 import linecache
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,8 +17,12 @@ from typing import Any
 OURS = ("elm", "environments", "sandbox")
 
 
-class BundleFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Finds the modules of one `Code`, and empty packages for the parents it does not name."""
+class BundleFinder:
+    """Finds the modules of one `Code`, and empty packages for the parents it does not name.
+
+    Finder and loader as `importlib` wants them. Its base classes for these would bring archives
+    and temporary files into every zygote, and every child pays for what its zygote has mapped.
+    """
 
     def __init__(self, modules: Mapping[str, str]) -> None:
         self._sources = dict(modules)
@@ -38,14 +40,15 @@ class BundleFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
             return None
         if fullname not in self._sources and fullname not in self._packages:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
-        spec = importlib.util.spec_from_loader(
+        return importlib.machinery.ModuleSpec(
             fullname,
-            self,
+            self,  # type: ignore[arg-type]
             origin=f"<bundle {fullname}>",
             is_package=fullname in self._packages,
         )
-        assert spec is not None
-        return spec
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """None: a module of the usual kind."""
 
     def is_package(self, fullname: str) -> bool:
         return fullname in self._packages

@@ -58,7 +58,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     artifact_bytes: int = 1_000_000  # of JSON, checked before it is parsed
     output_bytes: int = 10_000  # of stdout and stderr together that are kept
     file_bytes: int = 1_000_000  # the largest file it may write
-    processes: int = 0  # children it may start
+    processes: int = 0  # children alive at one time; CPU is counted of all, memory of each
 
     def __post_init__(self) -> None:
         for name in ("cpu_seconds", "wall_seconds", "memory_mb", "artifact_bytes"):
@@ -246,7 +246,7 @@ class Result(_Message, frozen=True):
     lease: int
     evaluation: Evaluation  # without its artifact
     artifact: bytes  # JSON
-    blame: bool  # False where a task comes back untried, or its slot could not be started
+    blame: bool  # False where it came back untried, or surely did not cause the slot's failure
 
     @classmethod
     def pack(cls, run: str, lease: int, evaluation: Evaluation, blame: bool = True) -> Result:

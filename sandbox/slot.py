@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -32,20 +33,33 @@ class Slot:
     Attributes:
         level: the jail level in force, once started.
         pids: the process ids of the zygote and the judge.
+        blameless: whether the last evaluation was lost for a reason in which the program surely
+            had no part. A victim of the machine's memory killer may have been its cause.
     """
 
     def __init__(
-        self, bundle: Bundle, *, level: str = "auto", node: str = "local", index: int = 0
+        self,
+        bundle: Bundle,
+        *,
+        level: str = "auto",
+        node: str = "local",
+        index: int = 0,
+        without: Collection[str] = (),
     ) -> None:
         """Args:
             bundle: what to execute and how to score it.
             level: "auto" for the best of L3 and L2 that the machine has, or one of `jail.LEVELS`.
             node: stamped into every evaluation.
             index: which slot of its node this is.
+            without: layers of `jail.LAYERS` to leave out, for tests of what each of them is good
+                for. Whatever its level, such a slot stamps its evaluations with "L0".
 
         Raises:
-            ValueError: if there is no such level.
+            ValueError: if there is no such level or layer.
         """
+        for layer in without:
+            if layer not in jail.LAYERS:
+                raise ValueError(f"no layer {layer!r}: expected {', '.join(jail.LAYERS)}")
         if level != "auto" and level not in jail.LEVELS:
             known = ", ".join(jail.LEVELS)
             raise ValueError(f"no jail level {level!r}: expected auto, {known}")
@@ -53,9 +67,10 @@ class Slot:
         self.node = node
         self.index = index
         self.level = level
+        self.blameless = False
+        self._without = tuple(without)
         self._wanted = level
         self._digest = bundle.digest
-        self._limits = msgspec.to_builtins(bundle.limits)
         self._box: Path | None = None
         self._zygote: Process | None = None
         self._judge: Process | None = None
@@ -110,7 +125,9 @@ class Slot:
             self._drop_judge()
 
     def _config(self) -> dict[str, Any]:
-        return {"level": self.level, "path": import_path(), "hidden": hidden_folders()}
+        return {"level": self.level, "path": import_path(), "hidden": hidden_folders()} | {
+            "without": self._without
+        }
 
     def _config_of_zygote(self) -> dict[str, Any]:
         return self._config() | {
@@ -119,6 +136,7 @@ class Slot:
             "settings": self.bundle.producer_settings,
             "box": self._make_box(),
             "file_bytes": self.bundle.limits.file_bytes,
+            "limits": msgspec.to_builtins(self.bundle.limits),
         }
 
     def _config_of_judge(self) -> dict[str, Any]:
@@ -134,7 +152,7 @@ class Slot:
     def _make_box(self) -> str:
         """A folder for programs to write to; in memory where possible. Inside namespaces: none."""
         self._remove_box()
-        if self.level == "L3":
+        if "namespaces" in jail.layers(self.level, self._without):
             return namespaces.BOX
         memory = Path("/dev/shm")
         home = memory if os.access(memory, os.W_OK) else None
@@ -161,8 +179,13 @@ class Slot:
         if task.bundle != self._digest:
             raise SandboxError(f"task of bundle {task.bundle[:12]}, slot of {self._digest[:12]}")
         self._drop_dead()
+        self.blameless = False
         try:
             self._start_missing()
+        except SandboxError as error:
+            unable = Verdict(Status.LOST, str(error), blame=False)
+            return self._evaluation(task, unable, Outcome())
+        try:
             outcome, dialogue = self._execute(task)
             if self.level == "L1" and outcome.died_of_sigkill:
                 # Nothing there keeps a program from killing itself: ask it a second time.
@@ -170,7 +193,8 @@ class Slot:
                 outcome.repeated = True
         except SandboxError as error:
             return self._evaluation(task, Verdict(Status.LOST, str(error)), Outcome())
-        found = verdict.of(outcome, self.bundle.limits, self.level != "L1")
+        jailed = "landlock" in jail.layers(self.level)
+        found = verdict.of(outcome, self.bundle.limits, jailed)
         scored: dict[str, Any] = {}
         if dialogue is not None:
             found, scored = self._end(dialogue, found)
@@ -181,6 +205,7 @@ class Slot:
     def _evaluation(
         self, task: Task, found: Verdict, outcome: Outcome, scored: dict[str, Any] | None = None
     ) -> Evaluation:
+        self.blameless = found.status is Status.LOST and not found.blame
         return Evaluation(
             candidate=task.candidate,
             status=found.status,
@@ -190,7 +215,7 @@ class Slot:
             cpu_seconds=outcome.cpu_seconds,
             wall_seconds=outcome.wall_seconds,
             peak_memory_mb=outcome.peak_mb,
-            level=self.level,
+            level="L0" if self._without else self.level,
             node=self.node,
             **(scored or {}),
         )
@@ -203,10 +228,11 @@ class Slot:
             limits = self.bundle.limits
             dialogue = Dialogue(self._judge, self.bundle.judge_limits, limits.artifact_bytes)
         payload = memory_file(json.dumps(task.files).encode())
-        message = {"seed": task.seed, "limits": self._limits}
+        message = {"seed": task.seed}
         disk_use = partial(used_bytes, self._box) if self._box else None
         try:
-            watch = Watch(self._zygote.channel, self.bundle.limits, disk_use)
+            enforces = "watcher" not in self._without
+            watch = Watch(self._zygote.channel, self.bundle.limits, disk_use, enforces=enforces)
             outcome = watch.execute(message, payload, dialogue)
         finally:
             os.close(payload)
@@ -298,7 +324,8 @@ class Slot:
     def _judge_overran(self, found: Verdict, spent: str) -> Verdict:
         limits = self.bundle.judge_limits
         if spent == "stalled":
-            return found._replace(status=Status.LOST, detail="the machine is too busy to judge")
+            detail = "the machine is too busy to judge"
+            return found._replace(status=Status.LOST, detail=detail, blame=False)
         what = {"cpu": f"{limits.cpu_seconds:g} s of CPU", "wall": f"{limits.wall_seconds:g} s"}
         return found._replace(status=Status.JUDGE_ERROR, detail=f"judge over {what[spent]}")
 

@@ -28,6 +28,7 @@ class Verdict(NamedTuple):
     detail: str = ""
     artifact: Any = None
     document: bytes = b""
+    blame: bool = True  # False where it is sure that the program has no part in a failure
 
 
 def one_line(text: str) -> str:
@@ -46,7 +47,11 @@ def of(outcome: Outcome, limits: Limits, jailed: bool) -> Verdict:
 
 def _of_limits(outcome: Outcome, limits: Limits) -> Verdict | None:
     if outcome.killed == "stalled":
-        return Verdict(Status.LOST, "the machine is too busy to execute anything")
+        return Verdict(Status.LOST, "the machine is too busy to execute anything", blame=False)
+    if outcome.killed == "processes":
+        number = limits.processes
+        what = "1 process" if number == 1 else f"{number} processes"
+        return Verdict(Status.VIOLATION, f"more than {what} of its own at one time")
     if outcome.killed == "artifact":
         return Verdict(Status.OUTPUT_LIMIT, f"artifact over {limits.artifact_bytes} bytes of JSON")
     if outcome.killed == "printout":

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.census import Family
 from sandbox.channel import Channel, Closed
 from sandbox.jail import FILES_TOGETHER
 from sandbox.launch import pid_of
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 PRINTED_FACTOR, PRINTED_LEAST = 100, 1_000_000
 STALLED_SECONDS = 60.0  # beyond the limits: then it is the machinery that does not answer
 
+_CORES = os.cpu_count() or 1
 _TICK_SECONDS = (0.002, 0.1)
 _SLACK_SECONDS = 0.1
+_CENSUS_SECONDS = 0.01  # where a program may have children; a fork bomb grows in between
 _STARVED_FACTOR = 10
 _CHUNK = 1 << 16
 
@@ -42,19 +45,36 @@ class Stopwatch:
         self._limits = limits
         self._waits = waits
         self._pid = -1
+        self._find: Callable[[], int] | None = None
+        self._family: Family | None = None
         self._cpu_base = 0.0
         self._wait_base = 0.0
         self._wall = 0.0
         self._last = time.monotonic()
         self._next = 0.0
-        self._cores = os.cpu_count() or 1
+        self._cores = _CORES
 
     def follow(self, pid: int) -> None:
         """Measure from now on what this process uses beyond what it has used so far."""
         self._pid = pid
         self._cpu_base, self._wait_base = self._cpu(), self._waited()
 
+    def follow_new(self, find: Callable[[], int]) -> None:
+        """The same for a process that has just begun; `find` tells its number.
+
+        It is looked for only once it can have spent something: most programs end before that.
+        """
+        self._find = find
+
+    def follow_family(self, pid: int) -> Family:
+        """The same for a program that may have children: their CPU time is its own."""
+        self._family = Family(pid)
+        self.follow(pid)
+        return self._family
+
     def _cpu(self) -> float:
+        if self._family is not None:
+            return self._family.cpu_seconds
         if self._pid < 0:
             return 0.0
         try:
@@ -70,14 +90,23 @@ class Stopwatch:
 
     def next_tick(self) -> float:
         """Seconds until `verdict` is to be asked again."""
-        left = self._limits.cpu_seconds - (self._cpu() - self._cpu_base)
         low, high = _TICK_SECONDS
+        if self._find is not None:
+            self._next = min(high, self._limits.cpu_seconds / self._cores)
+            return self._next
+        left = self._limits.cpu_seconds - (self._cpu() - self._cpu_base)
+        if self._family is not None:
+            high = _CENSUS_SECONDS
         self._next = min(high, max(low, left if left > high else left / self._cores))
         return self._next
 
     def verdict(self) -> str:
         """`cpu` or `wall` for the limit that is spent, `stalled` for a machine that is; or ''."""
         now = time.monotonic()
+        if self._find is not None and now - self._last >= self._next:
+            self._pid, self._find = self._find(), None
+        if self._family is not None:
+            self._family.look()
         if not self._waits():
             self._wall += min(now - self._last, self._next + _SLACK_SECONDS)
         self._last = now
@@ -94,7 +123,7 @@ class Stopwatch:
 class Outcome:
     """What the kernel and the pipes tell of one execution."""
 
-    killed: str = ""  # our reason: cpu, wall, stalled, printout, artifact, files
+    killed: str = ""  # our reason: cpu, wall, stalled, printout, artifact, files, processes
     broken: str = ""  # what went wrong with the machinery
     exit: int = 0  # negative: the signal
     cpu_seconds: float = 0.0
@@ -115,14 +144,25 @@ class Watch:
     """One execution in a child of the zygote at the other end of `channel`."""
 
     def __init__(
-        self, channel: Channel, limits: Limits, disk_use: Callable[[], float] | None = None
+        self,
+        channel: Channel,
+        limits: Limits,
+        disk_use: Callable[[], float] | None = None,
+        *,
+        enforces: bool = True,
     ) -> None:
-        """`disk_use` tells the bytes in the box, where no file system bounds them."""
+        """`disk_use` tells the bytes in the box, where no file system bounds them.
+
+        A watch that does not enforce sees everything and kills nobody: for tests of what the
+        other layers hold without it.
+        """
         self._channel = channel
         self._limits = limits
         self._disk_use = disk_use
         self._printed_limit = max(PRINTED_LEAST, PRINTED_FACTOR * limits.output_bytes)
         self._pidfd = -1
+        self._enforces = enforces
+        self._family: Family | None = None
         self._outcome = Outcome()
         self._clock = Stopwatch(limits)
 
@@ -178,14 +218,19 @@ class Watch:
                 message, fds = self._channel.receive()
                 if "started" in message:
                     self._pidfd = fds[0]
-                    clock.follow(pid_of(self._pidfd))
+                    if self._limits.processes > 0:
+                        self._family = clock.follow_family(pid_of(self._pidfd))
+                    else:
+                        clock.follow_new(lambda: pid_of(self._pidfd))
                 elif "broken" in message:
                     outcome.broken = message["broken"]
                 else:
                     self._finish(message, result, output)
                     return
+            if not self._enforces:
+                continue
             if not outcome.killed:
-                reason = self._too_much() or clock.verdict()
+                reason = self._too_much() or clock.verdict() or self._too_many()
                 if not reason and not ready and self._disk_use and self._over_disk():
                     reason = "files"
                 if reason:
@@ -200,7 +245,7 @@ class Watch:
         self._take(output, self._keep_output)
         outcome = self._outcome
         outcome.exit = message["exit"]
-        outcome.cpu_seconds = message["cpu"]
+        outcome.cpu_seconds = max(message["cpu"], self._family.cpu_seconds if self._family else 0)
         outcome.peak_mb = message["peak_kb"] / 1024
         outcome.killed = outcome.killed or self._too_much()
 
@@ -219,15 +264,22 @@ class Watch:
 
     def _keep_document(self, data: bytes) -> bool:
         self._outcome.document += data
-        return len(self._outcome.document) <= self._limits.artifact_bytes + 1
+        return not self._enforces or len(self._outcome.document) <= self._limits.artifact_bytes + 1
 
     def _keep_output(self, data: bytes) -> bool:
         room = self._limits.output_bytes - len(self._outcome.output)
         self._outcome.output += data[: max(0, room)]
         self._outcome.printed += len(data)
-        return self._outcome.printed <= self._printed_limit
+        return not self._enforces or self._outcome.printed <= self._printed_limit
+
+    def _too_many(self) -> str:
+        """More processes than are allowed, at this moment."""
+        family = self._family
+        return "processes" if family is not None and family.alive > self._limits.processes else ""
 
     def _too_much(self) -> str:
+        if not self._enforces:
+            return ""
         if len(self._outcome.document) > self._limits.artifact_bytes + 1:
             return "artifact"
         return "printout" if self._outcome.printed > self._printed_limit else ""

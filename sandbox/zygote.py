@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sandbox import child, inside
 from sandbox.box import wipe
+from sandbox.census import children_of
 from sandbox.channel import Channel, Closed
 from sandbox.jail import Jail
 
@@ -29,19 +30,20 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
-    base, resident = jail.address_space(), _resident_kb()
+    resident, limits = _resident_kb(), config["limits"]
     inside.ready(channel)
+    jail.confine_zygote(limits)
     try:
         while True:
             message, fds = channel.receive()
             pid = os.fork()
             if pid == 0:
-                child.run(message, fds, channel, jail, produce, settings, base)
+                child.run(message, fds, channel, jail, produce, settings, limits)
             for fd in fds:
                 os.close(fd)
             _attend(channel, pid, jail, resident)
     except Closed:
-        if jail.box is not None and jail.level != "L3":
+        if jail.box is not None and "namespaces" not in jail.layers:
             with suppress(FileNotFoundError):  # the slot was quicker
                 wipe(Path(jail.box))
                 Path(jail.box).rmdir()
@@ -107,23 +109,9 @@ def _end_stragglers() -> float:
             os.kill(-1, signal.SIGKILL)
             os.sched_yield()
         else:
-            for orphan in _children_of(os.getpid()):
+            for orphan in children_of(os.getpid()):
                 os.kill(orphan, signal.SIGKILL)
             os.sched_yield()
-
-
-def _children_of(parent: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            continue  # gone since the listing
-        if int(fields[1]) == parent:
-            found.append(int(entry.name))
-    return found
 
 
 if __name__ == "__main__":

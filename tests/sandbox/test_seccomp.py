@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import seccomp
-from sandbox.seccomp import ALLOW, KILL, compile_filter, fail
+from sandbox.seccomp import ALLOW, KEEPING, KILL, fail, own_filter, shared_filter
 from sandbox.syscalls import ARCHITECTURES, architecture
 
 PID = 4321
@@ -18,14 +18,23 @@ DENIED, UNKNOWN = fail(errno.EPERM), fail(errno.ENOSYS)
 
 
 def decide(machine, name_or_number, *arguments, forks=False, audit=None):
-    """What the kernel would do, instruction by instruction."""
+    """What the kernel would do to a child: the stricter answer of its two filters."""
+    call = (machine, name_or_number, arguments, audit)
+    own = interpret(own_filter(machine, forks=forks), *call)
+    shared = interpret(shared_filter(machine), *call)
+    strictness = {KILL: 2, ALLOW: 0}
+    # Of two that are as strict, the kernel takes the one that was installed last.
+    return max(own, shared, key=lambda verdict: strictness.get(verdict, 1))
+
+
+def interpret(compiled, machine, name_or_number, arguments=(), audit=None):
+    """What one filter says, instruction by instruction."""
     number = name_or_number
     if isinstance(number, str):
         number = machine.numbers[number]
     padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
     data = struct.pack("=iIQ6Q", number, audit or machine.audit, 0, *padded)
-    code = compile_filter(machine, forks=forks).packed(PID)
-    program = list(struct.iter_unpack("=HBBI", code))
+    program = list(struct.iter_unpack("=HBBI", compiled.packed(PID)))
     assert len(program) <= 4096
     accumulator, at = 0, 0
     while True:
@@ -121,6 +130,14 @@ def test_arguments_decide(machine):
     assert decide(machine, "prlimit64", PID + 1) == DENIED
     assert decide(machine, "socketpair", 1) == ALLOW
     assert decide(machine, "socketpair", 2) == DENIED
+
+
+def test_a_zygote_can_do_its_work_and_nothing_else(machine):
+    for name in KEEPING:
+        if name in machine.numbers:
+            assert interpret(shared_filter(machine), machine, name) == ALLOW, name
+    for name, verdict in (("execve", DENIED), ("socket", DENIED), ("mount", KILL)):
+        assert interpret(shared_filter(machine), machine, name) == verdict
 
 
 def test_unknown_architectures_are_refused():
