@@ -11,8 +11,8 @@ import msgspec
 
 from elm.config import ConfigError
 from elm.construct import construct, suggestion
-from environments.base import Environment, read_modules, registry
-from sandbox.protocol import Bundle, Code, Limits, Scoring
+from environments.base import Environment, registry
+from sandbox.protocol import Bundle, Limits
 
 
 def build_environment(section: Mapping[str, Any]) -> Environment:
@@ -50,7 +50,8 @@ def build_bundle(environment: Environment, limits: Mapping[str, Any] | None = No
     Raises:
         ConfigError: for an unknown or impossible limit.
     """
-    merged = {**environment.limits(), **(limits or {})}
+    parts = environment.parts()
+    merged = {**parts["limits"], **(limits or {})}
     for key in merged:
         if key not in Limits.__struct_fields__:
             raise ConfigError(
@@ -61,17 +62,4 @@ def build_bundle(environment: Environment, limits: Mapping[str, Any] | None = No
         checked = msgspec.convert(merged, Limits)
     except (msgspec.ValidationError, ValueError) as error:
         raise ConfigError(f"environment.limits: {error}") from None
-    return Bundle(
-        environment=environment.name,
-        producer=_code(environment.producer_modules),
-        judge=_code(environment.judge_modules) if environment.judge_modules else None,
-        scoring=Scoring(environment.scoring),
-        producer_settings=environment.producer_settings(),
-        judge_settings=environment.judge_settings(),
-        preload=environment.preload,
-        limits=checked,
-    )
-
-
-def _code(modules: tuple[str, ...]) -> Code:
-    return Code(entry=modules[0], modules=read_modules(modules))
+    return msgspec.convert({**parts, "limits": checked}, Bundle)

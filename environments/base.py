@@ -121,6 +121,23 @@ class Environment(ABC):
         """Limits of one execution that differ from the sandbox's defaults, by their names."""
         return {}
 
+    def parts(self) -> dict[str, Any]:
+        """All that a sandbox needs of it, as plain data in the shape of a `Bundle`."""
+
+        def code(names: tuple[str, ...]) -> dict[str, Any]:
+            return {"entry": names[0], "modules": read_modules(names)}
+
+        return {
+            "environment": self.name,
+            "producer": code(self.producer_modules),
+            "judge": code(self.judge_modules) if self.judge_modules else None,
+            "scoring": self.scoring,
+            "producer_settings": self.producer_settings(),
+            "judge_settings": self.judge_settings(),
+            "preload": self.preload,
+            "limits": self.limits(),
+        }
+
     def random_program(self, rng: random.Random) -> Program:
         """A program that owes nothing to any parent: the baseline every search has to beat.
 

@@ -11,6 +11,8 @@ import importlib
 import sys
 
 COMMANDS = {
+    "serve": ("sandbox.serve", "offer this machine's slots to runs, and to anybody by HTTP"),
+    "keys": ("sandbox.keys_command", "make a key pair, or show the public half of one"),
     "worker": ("sandbox.worker", "execute programs for a run, over ZeroMQ"),
     "run": ("sandbox.run", "execute one program in a jailed slot and print what came of it"),
     "doctor": ("sandbox.doctor", "probe what jail this machine supports, with a live trial"),

@@ -8,23 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from sandbox.bundles import script_bundle
 from sandbox.jail import LEVELS
-from sandbox.protocol import Bundle, Code, Limits, Status, Task
+from sandbox.protocol import Limits, Status, Task
 from sandbox.slot import SandboxError, Slot
-
-# The program is executed as a script is; if it leaves a `result`, that is the artifact.
-_PRODUCER = """
-def produce(files, settings):
-    (name, text), = files.items()
-    namespace = {"__name__": "__main__", "__file__": name}
-    exec(compile(text, name, "exec"), namespace)
-    return namespace.get("result")
-"""
-
-_JUDGE = """
-def judge(artifact, settings):
-    return {"fitness": 0.0, "descriptor": []}
-"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,13 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
         text = arguments.file.read_text(encoding="utf-8")
         limits = Limits(**{name: getattr(arguments, name) for name in Limits.__struct_fields__})
         preload = tuple(name for name in arguments.preload.split(",") if name)
-        bundle = Bundle(
-            environment="run",
-            producer=Code("producer", {"producer": _PRODUCER}),
-            judge=Code("judge", {"judge": _JUDGE}),
-            preload=preload,
-            limits=limits,
-        )
+        bundle = script_bundle(limits, preload)
         slot = Slot(bundle, level=arguments.level)
         slot.start()
     except (OSError, ValueError, SandboxError) as error:

@@ -22,11 +22,12 @@ from sandbox.agent import Agent
 from sandbox.attendant import Attendant, MakeSlot, SlotLike
 from sandbox.link import Link
 from sandbox.load import Load
-from sandbox.protocol import Assign, Bundle, FromDispatcher, FromWorker
+from sandbox.protocol import Assign, Bundle, Bye, FromDispatcher, FromWorker
 from sandbox.turnstile import Turnstile
 
 DRAIN_SECONDS = 30.0  # for what runs to finish and to be acknowledged
 STOP_SECONDS = 2.0  # for slots to close before they are killed
+ORPHAN_SECONDS = 0.5  # for a parent that is being killed to be gone
 PR_SET_PDEATHSIG = 1
 
 
@@ -59,7 +60,7 @@ class Worker:
         self._parent, self._forget = parent, forget
         self._changed = threading.Condition()  # guards the agent
         self._stopping = threading.Event()
-        self._terminated = False
+        self._terminated = self._left = False
         self._attendants: list[Attendant] = []
         self._load = Load()
         self._begun = time.monotonic()
@@ -108,10 +109,25 @@ class Worker:
         self._terminated = True
         self._link.wake()
 
+    def leave(self) -> None:
+        """Ends `run` now: what runs is given up, and the run is told. From another thread."""
+        self._left = True
+        self._link.wake()
+
     @property
     def orphaned(self) -> bool:
         """Whether the parent is gone."""
         return bool(self._parent) and os.getppid() != self._parent
+
+    def orphaned_soon(self) -> bool:
+        """The same; after a signal it waits for a moment.
+
+        The threads of a process that is killed end one by one, and the first that ends sends it.
+        """
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while self._terminated and not self.orphaned and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.orphaned
 
     # Inside -----------------------------------------------------------------------------------
 
@@ -157,8 +173,14 @@ class Worker:
             return "its parent is gone"
         if self._agent.dismissed:
             return "dismissed"
-        if self._agent.drained or (drain_until is not None and now > drain_until):
+        if self._left:
+            self._link.send([Bye("stopped")])
+            return "stopped"
+        if self._agent.drained:
             return "drained"
+        if drain_until is not None and now > drain_until:
+            self._link.send([Bye("its drain took too long")])
+            return "drained, but not all of its results were taken"
         last = self._begun if self._agent.contact is None else self._agent.contact
         if self._forget is not None and now - last > self._forget:
             return f"the run has been silent for {self._forget:g} s"
@@ -169,7 +191,7 @@ class Worker:
             self._stopping.set()
             self._changed.notify_all()
         # Where nobody waits for what still runs, idle slots alone get the time to close.
-        abandoned = self._agent.dismissed or self.orphaned
+        abandoned = self._agent.dismissed or self._left or self.orphaned
         self._join(0.1 if abandoned else STOP_SECONDS)
         for attendant in self._attendants:
             if attendant.is_alive():
@@ -232,6 +254,6 @@ def main(arguments: argparse.Namespace, make_slot: MakeSlot | None = None) -> in
     if arguments.parent:
         _die_with_parent()
     worker.run()
-    if arguments.scratch and worker.orphaned:
+    if arguments.scratch and worker.orphaned_soon():
         shutil.rmtree(arguments.scratch, ignore_errors=True)
     return 0

@@ -18,7 +18,9 @@ def loaded_by(module):
     return {name.partition(".")[0] for name in names}, set(names)
 
 
-@pytest.mark.parametrize("module", ["sandbox.protocol", "environments.base"])
+@pytest.mark.parametrize(
+    "module", ["sandbox.protocol", "environments.base", "environments.construct"]
+)
 def test_the_ground_floor_imports_nothing_of_ours(module):
     packages, names = loaded_by(module)
     ours = {name for name in names if name.partition(".")[0] in ("elm", "sandbox", "environments")}
@@ -26,7 +28,9 @@ def test_the_ground_floor_imports_nothing_of_ours(module):
     assert not packages & HEAVY
 
 
-@pytest.mark.parametrize("module", ["sandbox.slot", "sandbox.worker", "sandbox.doctor"])
+@pytest.mark.parametrize(
+    "module", ["sandbox.slot", "sandbox.worker", "sandbox.doctor", "sandbox.node"]
+)
 def test_the_sandbox_knows_no_search(module):
     packages, _ = loaded_by(module)
     assert "elm" not in packages
@@ -42,4 +46,6 @@ def test_the_search_loads_heavy_things_only_when_it_needs_them(module):
     assert not packages & HEAVY
     assert not {name for name in names if name.startswith("sandbox.")} - {"sandbox.protocol"}
     concrete = {name for name in names if name.startswith("environments.")}
-    assert concrete <= {"environments.base"}, "the search knows no environment by name"
+    assert concrete <= {"environments.base", "environments.construct"}, (
+        "the search knows no environment by name"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,9 @@ def test_doctor_tries_and_tells(levels):
     done = sandbox("doctor", "--json")
     report = json.loads(done.stdout)
     assert set(report["primitives"]) == {"handles", "landlock", "seccomp", "namespaces"}
+    assert report["tables"][platform.machine()] == "in use here"
+    other = {"x86_64": "aarch64", "aarch64": "x86_64"}[platform.machine()]
+    assert "run on hardware" in report["tables"][other]
     for level in ("L1", "L2", "L3"):
         assert report["levels"][level]["starts"] == (level in levels)
     assert report["levels"]["L1"]["reached"]  # nothing there keeps a program from anything
