@@ -102,6 +102,7 @@ def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str
             ending,
             resumed,
             dispatcher.level,
+            journal.nodes(),
         )
         folder.write_metrics(journal.commits())
         folder.write_elites(archive)
@@ -223,6 +224,7 @@ def _summary(
     ending: Ending,
     resumed: int,
     level: str,
+    nodes: Mapping[str, int],
 ) -> dict[str, Any]:
     archive, metrics = pipeline.archive, pipeline.metrics()
     by_children = {cell for cell, _, elite in archive.ranked() if elite.candidate.block > 0}
@@ -243,6 +245,7 @@ def _summary(
         "qd_offset": archive.f_min,
         "verified": all(e.evaluation.verified for e in archive.elites()),
         "sandbox_level": level,
+        "nodes": dict(nodes),
         "wall_seconds": round(pipeline.clock(), 3),
         "model_busy_fraction": round(pipeline.busy_fraction, 4),
         "peak_memory_mb": round(pipeline.spent.peak_memory_mb, 1),

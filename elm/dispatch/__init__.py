@@ -10,7 +10,10 @@ from elm.dispatch.base import Dispatcher, FleetError
 
 __all__ = ["Dispatcher", "FleetError", "build"]
 
-DISPATCHERS = {"local": "elm.dispatch.local:LocalDispatcher"}
+DISPATCHERS = {
+    "local": "elm.dispatch.fleet:Fleet",
+    "ray": "elm.dispatch.ray:RayDispatcher",
+}
 
 
 def build(settings: Mapping[str, Any]) -> Dispatcher:

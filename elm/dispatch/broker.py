@@ -7,19 +7,25 @@ the ZeroMQ guide.)
 
 A result under a lease that has ended is dropped, even where it is the first to arrive: a worker
 that was silent for so long may have judged a program by a clock that stood still.
+
+No worker can stop a run. Whatever a worker says is held against what it may say; one that sends
+what no sandbox sends, or keeps a task for longer than the limits allow, is sent away, and nobody
+blames the programs for it.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from elm.dispatch.ledger import Lease, Ledger
+from elm.dispatch.quota import Quota, one_line
+from elm.dispatch.reading import LEVELS, read_result
 from sandbox.protocol import (
     PROTOCOL_VERSION,
     Ack,
@@ -38,7 +44,6 @@ from sandbox.protocol import (
     Pulse,
     Resize,
     Result,
-    Status,
     Task,
     Want,
     Welcome,
@@ -46,6 +51,12 @@ from sandbox.protocol import (
 )
 
 NO_SANDBOX_AFTER = 3.0  # seconds without any sandbox before a person is told
+MOST_FAULTS = 3  # things that no sandbox does, before a worker is sent away
+MOST_FRUITLESS = 3  # times that it has lost what it was given, without a result in between
+MOST_WORKERS = 1000
+MOST_SLOTS = 4096  # of one worker
+MOST_HELD = 100_000  # leases and processes that one beat may name
+_STALLED = 3  # times the longest execution: others may use the node as well
 
 
 @dataclass
@@ -72,6 +83,9 @@ class _Worker:
     credit: int = 0
     pids: dict[str, int] = field(default_factory=dict)
     quarantine: bool = False  # takes suspects only, one at a time
+    next_parcel: float = 0.0  # before that the bundle is not sent to it again
+    faults: int = 0
+    fruitless: int = 0
 
 
 class Broker:
@@ -84,6 +98,10 @@ class Broker:
         heartbeat: seconds between two beats.
         patience: seconds of silence after which a worker counts as lost.
         least_level: the weakest jail whose results count; "" takes any.
+
+    Attributes:
+        notices: what a person may want to know, one line each.
+        absent: says why no sandbox comes, as far as the shell knows; for a notice.
 
     The shell calls `receive` for each message, `vanished` when it knows that a worker is dead, and
     then `step`, at least every `heartbeat / 2` seconds; it sends what `step` returns, and collects
@@ -105,13 +123,19 @@ class Broker:
         self.ledger = Ledger(max_tries)
         self.counts = self.ledger.counts
         self.notices: list[str] = []
+        self.absent: Callable[[], str] = str
         self.level = ""
+        limits = bundle.limits.wall_seconds + bundle.judge_limits.wall_seconds
+        self._longest = _STALLED * limits + patience
         self._least_level = least_level
         self._workers: dict[str, _Worker] = {}
         self._peers: dict[bytes, str] = {}
         self._outbox: list[tuple[bytes, FromDispatcher]] = []
         self._idle_since: float | None = None
         self._told_idle = False
+        self._barred: dict[str, None] = {}  # workers that were sent away, oldest first
+        self._quota = Quota()
+        self._now = self._stepped = 0.0
 
     # From and to the pipeline -----------------------------------------------------------------
 
@@ -150,6 +174,7 @@ class Broker:
 
     def receive(self, peer: bytes, message: FromWorker, now: float) -> None:
         """Takes one message of a worker."""
+        self._now = now
         if isinstance(message, Hello):
             self._greet(peer, message, now)
             return
@@ -162,7 +187,8 @@ class Broker:
         worker.heard = now
         match message:
             case Want():
-                if message.bundle == self.digest:
+                if message.bundle == self.digest and now >= worker.next_parcel:
+                    worker.next_parcel = now + self.heartbeat / 2
                     self.counts["parcels"] += 1
                     self._send(peer, Parcel(self.bundle))
             case Beat():
@@ -170,9 +196,22 @@ class Broker:
             case Result():
                 self._result(worker, message)
             case Notice():
-                self.notices.append(f"sandbox {worker.node}: {message.text}")
+                self._tell_of(worker, f": {message.text}")
             case Bye():
                 self._dismiss(worker, message.reason)
+
+    def garbled(self, peer: bytes, now: float) -> None:
+        """Says that a frame was no message."""
+        self._now = now
+        worker = self._workers.get(self._peers.get(peer, ""))
+        if worker is not None:
+            self._fault(worker, "it sends frames that are no messages")
+
+    def tell(self, line: str, source: str = "") -> None:
+        """Puts a line among the notices, unless its source has said too much already."""
+        admitted = self._quota.admit(line, source, self._now)
+        if admitted is not None:
+            self.notices.append(admitted)
 
     def vanished(self, name: str, reason: str) -> None:
         """Says that a worker is certainly gone."""
@@ -196,12 +235,16 @@ class Broker:
 
     def step(self, now: float) -> list[tuple[bytes, FromDispatcher]]:
         """Ends what has waited too long, hands out tasks; returns what is to be sent, to whom."""
+        if now - self._stepped > self.patience:
+            self.ledger.restart_clocks(now)  # this process was stopped, and nobody's result came
+        self._now = self._stepped = now
         for worker in list(self._workers.values()):
             if now - worker.heard > self.patience:
                 self._lose(worker, f"silent for {self.patience:g} s", certain=False)
             elif now >= worker.next_pulse:
                 worker.next_pulse = now + self.heartbeat
                 self._send(worker.peer, Pulse(self.run))
+                self._watch_leases(worker, now)
         self._assign(now)
         self._watch_idle(now)
         outbox, self._outbox = self._outbox, []
@@ -222,6 +265,15 @@ class Broker:
     def knows(self, name: str) -> bool:
         """Whether a worker of this name belongs to the fleet."""
         return name in self._workers
+
+    def worker_of(self, node: str) -> str | None:
+        """The worker of a node, by the node's name within the run."""
+        return next((w.name for w in self._workers.values() if w.node == node), None)
+
+    @property
+    def ready(self) -> int:
+        """How many workers take tasks right now."""
+        return len(self._ready())
 
     @property
     def open(self) -> int:
@@ -273,37 +325,57 @@ class Broker:
         ]
 
     def _greet(self, peer: bytes, hello: Hello, now: float) -> None:
-        if hello.protocol != PROTOCOL_VERSION:
-            reason = (
-                f"sandbox {hello.node} speaks protocol {hello.protocol}, this run "
-                f"{PROTOCOL_VERSION}: install the same version on both sides"
-            )
-            self.notices.append(reason)
-            self._send(peer, Bye(reason))
+        refusal = self._refusal_of(hello)
+        if refusal:
+            self._send(peer, Bye(refusal))
             return
         worker = self._workers.get(hello.worker)
         if worker is None:
-            node = self._name(hello.node)
+            node = self._name(one_line(hello.node, 64) or "?", now)
             worker = _Worker(
                 hello.worker, hello.session, peer, node, hello.pid, now, now + self.heartbeat
             )
             self._workers[hello.worker] = worker
         elif hello.session < worker.session:
             return  # sent over a connection that the worker has given up since
+        before = self._workers.get(self._peers.get(peer, ""))
+        if before is not None and before is not worker:
+            self._lose(before, "another worker took its connection", certain=False)
         self._peers.pop(worker.peer, None)
         worker.peer, worker.session, worker.heard = peer, hello.session, now
         self._peers[peer] = worker.name
         self._welcome(worker)
 
-    def _name(self, node: str) -> str:
+    def _refusal_of(self, hello: Hello) -> str:
+        """Why a worker cannot belong to this run, "" where it can."""
+        node = one_line(hello.node, 64)
+        if hello.protocol != PROTOCOL_VERSION:
+            reason = (
+                f"sandbox {node} speaks protocol {hello.protocol}, this run "
+                f"{PROTOCOL_VERSION}: install the same version on both sides"
+            )
+        elif hello.worker in self._barred:
+            return "this worker was sent away; start another"
+        elif hello.worker in self._workers or len(self._workers) < MOST_WORKERS:
+            return ""
+        else:
+            reason = f"sandbox {node} is one too many: a run takes {MOST_WORKERS}"
+        self.tell(reason, f"sandbox {node}")
+        return reason
+
+    def _name(self, node: str, now: float) -> str:
         """The name that a node gives itself, or a variant where another one has it already."""
-        taken = {worker.node for worker in self._workers.values()}
+        taken = {worker.node: worker for worker in self._workers.values()}
+        if node in taken and now - taken[node].heard > 2 * self.heartbeat:
+            # A server that was started anew: why wait until the silence of its old worker is long?
+            self._lose(taken.pop(node), "another worker of its node has come", certain=False)
         if node not in taken:
             return node
         name = next(name for n in itertools.count(2) if (name := f"{node}#{n}") not in taken)
-        self.notices.append(
+        self.tell(
             f"two sandboxes call themselves {node!r}; one of them is {name!r} here: start it with "
-            "a --node of its own"
+            "a --node of its own",
+            f"sandbox {node}",
         )
         return name
 
@@ -316,25 +388,32 @@ class Broker:
             return
         if beat.seq <= worker.seq:
             return
+        if max(len(beat.holding), len(beat.pids)) > MOST_HELD:
+            self._fault(worker, f"it says that it holds {len(beat.holding)} tasks")
+            return
         was = worker.state
-        worker.seq, worker.state, worker.detail = beat.seq, beat.state, beat.detail
-        worker.level, worker.slots, worker.credit = beat.level, beat.slots, beat.credit
+        worker.seq, worker.state = beat.seq, beat.state
+        worker.detail = one_line(beat.detail, 300)
+        worker.level = beat.level if beat.level in LEVELS else ""
+        worker.slots = max(0, min(beat.slots, MOST_SLOTS))
+        worker.credit = max(0, beat.credit)
         worker.wanted, worker.most = beat.wanted, beat.most
         worker.load, worker.cores, worker.pids = beat.load, beat.cores, beat.pids
         if worker.target is not None and worker.target != worker.wanted:
             self._send(worker.peer, Resize(worker.target))  # it, or its answer, was lost
         if worker.state is WorkerState.READY and worker.level < self._least_level:
             if was is not WorkerState.READY:
-                self.notices.append(
-                    f"sandbox {worker.node} offers level {worker.level}, but this run takes "
-                    f"{self._least_level} and above: it is given nothing"
+                self._tell_of(
+                    worker,
+                    f" offers level {worker.level or '?'}, but this run takes "
+                    f"{self._least_level} and above: it is given nothing",
                 )
         elif worker.state is WorkerState.READY:
             if was is not WorkerState.READY and self.level:  # the first of a run is no news
-                self.notices.append(f"sandbox {worker.node} is up, level {worker.level}")
+                self._tell_of(worker, f" is up, level {worker.level}")
             self.level = min((w.level for w in self._ready()), default=self.level)
         elif worker.state is WorkerState.FAILED and was is not WorkerState.FAILED:
-            self.notices.append(f"sandbox {worker.node} cannot start: {worker.detail}")
+            self._tell_of(worker, f" cannot start: {worker.detail}")
         self._compare(worker, beat.holding, now)
 
     def _compare(self, worker: _Worker, holding: Sequence[int], now: float) -> None:
@@ -349,33 +428,72 @@ class Broker:
         if void:
             self._send(worker.peer, Ack(self.run, tuple(void)))
         # What it does not hold was lost on its way, or is still under way.
+        lost = 0
         for number in self.ledger.unfinished(worker.name).difference(holding):
             lease = self.ledger.find(number, worker.name)
             if lease is not None and now - lease.since > self.patience:
-                self.counts["undelivered"] += 1
+                lost += 1
                 self.ledger.end(lease)
+        if lost:
+            self.counts["undelivered"] += lost
+            worker.fruitless += 1
+            if worker.fruitless >= MOST_FRUITLESS:
+                self._send_away(worker, "it has taken tasks again and again, and does none")
+
+    def _watch_leases(self, worker: _Worker, now: float) -> None:
+        """Sends a worker away that keeps a task for longer than any execution may take."""
+        slots = max(1, worker.slots)
+        if self.ledger.overdue(worker.name, slots, now, self._longest) is not None:
+            reason = f"it has kept a program for {self._longest:g} s, more than its limits allow"
+            self._send(worker.peer, Bye(reason))
+            self._bar(worker)
+            self._lose(worker, reason, certain=False)
+
+    def _fault(self, worker: _Worker, what: str) -> None:
+        """Counts something that no sandbox does; after a few the worker has to go."""
+        self.counts["faults"] += 1
+        worker.faults += 1
+        if worker.faults >= MOST_FAULTS:
+            self._send_away(worker, what)
+
+    def _send_away(self, worker: _Worker, why: str) -> None:
+        """Ends its part in the run; the programs that it had are not to blame."""
+        self._tell_of(worker, f" is sent away: {why}")
+        self._send(worker.peer, Bye(why))
+        self._bar(worker)
+        self.ledger.release(worker.name)
+        self._forget(worker)
+
+    def _bar(self, worker: _Worker) -> None:
+        self._barred[worker.name] = None
+        if len(self._barred) > MOST_WORKERS:
+            del self._barred[next(iter(self._barred))]
 
     def _lose(self, worker: _Worker, reason: str, *, certain: bool) -> None:
         self.counts["workers_lost"] += 1
         count = self.ledger.load(worker.name)
         again = f"; {count} tasks queued again" if count else ""
-        self.notices.append(f"sandbox {worker.node} lost ({reason}){again}")
+        self._tell_of(worker, f" lost ({reason}){again}")
         self.ledger.worker_lost(worker.name, reason, certain=certain)
         self._forget(worker)
 
     def _dismiss(self, worker: _Worker, reason: str) -> None:
-        self.notices.append(f"sandbox {worker.node} left: {reason}")
+        self._tell_of(worker, f" left: {reason}")
         self.ledger.release(worker.name)
         self._forget(worker)
 
     def _forget(self, worker: _Worker) -> None:
         del self._workers[worker.name]
-        del self._peers[worker.peer]
+        if self._peers.get(worker.peer) == worker.name:
+            del self._peers[worker.peer]
+
+    def _tell_of(self, worker: _Worker, text: str) -> None:
+        self.tell(f"sandbox {worker.node}{text}", f"sandbox {worker.node}")
 
     def _watch_idle(self, now: float) -> None:
         if self._ready() or self.ledger.all_delivered:
             if self._told_idle:
-                self.notices.append("a sandbox is up again")
+                self.tell("a sandbox is up again")
             self._idle_since, self._told_idle = None, False
             return
         if self._idle_since is None:
@@ -383,8 +501,8 @@ class Broker:
         if now - self._idle_since >= NO_SANDBOX_AFTER and not self._told_idle:
             self._told_idle = True
             reasons = [worker.detail for worker in self._workers.values() if worker.detail]
-            reason = reasons[0] if reasons else "none has reported"
-            self.notices.append(f"no sandbox is up: {reason}; the run waits for one")
+            reason = reasons[0] if reasons else self.absent() or "none has reported"
+            self.tell(f"no sandbox is up: {reason}; the run waits for one")
 
     # Inside: tasks ----------------------------------------------------------------------------
 
@@ -400,25 +518,21 @@ class Broker:
             self.counts["duplicates"] += 1  # acknowledged when the pipeline says so
             return
         self.counts["results"] += 1
-        evaluation = self._read(result, lease)
+        try:
+            evaluation = read_result(result, lease.item.task.candidate, self._least_level)
+            evaluation = msgspec.structs.replace(evaluation, node=worker.node)
+        except ValueError as error:
+            self.counts["malformed"] += 1
+            self._send(worker.peer, Ack(self.run, (result.lease,)))
+            self.ledger.end(lease)
+            self._fault(worker, f"its result for candidate {lease.item.task.candidate} {error}")
+            return
+        worker.fruitless = 0
         if evaluation.status.is_final:
             self.ledger.deliver(lease, evaluation)
             return
         self.ledger.slot_lost(lease, evaluation.detail, blame=result.blame)
         self._send(worker.peer, Ack(self.run, (result.lease,)))
-
-    def _read(self, result: Result, lease: Lease) -> Evaluation:
-        candidate = lease.item.task.candidate
-        try:
-            evaluation = result.unpack()
-            if evaluation.candidate == candidate:
-                node = self._workers[lease.worker].node
-                return msgspec.structs.replace(evaluation, node=node)
-            reason = f"the result names candidate {evaluation.candidate}"
-        except msgspec.DecodeError as error:
-            reason = f"the artifact is not JSON: {error}"
-        self.counts["malformed"] += 1
-        return Evaluation(candidate=candidate, status=Status.LOST, detail=reason)
 
     def _assign(self, now: float) -> None:
         ready = self._ready()

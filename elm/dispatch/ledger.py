@@ -46,6 +46,7 @@ class Lease:
     worker: str
     since: float
     held: bool = False  # a beat has shown that it arrived
+    begun: float | None = None  # since when a slot must be executing it
 
 
 class Ledger:
@@ -104,6 +105,26 @@ class Ledger:
         """A lease that is in force and belongs to this worker."""
         lease = self._leases.get(number)
         return lease if lease is not None and lease.worker == worker else None
+
+    def overdue(self, worker: str, slots: int, now: float, longest: float) -> Lease | None:
+        """A lease that a worker has been executing for too long, if there is one.
+
+        Workers take the oldest lease first, so that as many of the oldest as there are slots are
+        being executed, whatever the worker says.
+        """
+        for number in heapq.nsmallest(slots, self._unfinished.get(worker, ())):
+            lease = self._leases[number]
+            if lease.begun is None:
+                lease.begun = now
+            elif now - lease.begun > longest:
+                return lease
+        return None
+
+    def restart_clocks(self, now: float) -> None:
+        """Lets all that is being executed begin now."""
+        for lease in self._leases.values():
+            if lease.begun is not None:
+                lease.begun = now
 
     def add(self, task: Task) -> None:
         """Queues a task.

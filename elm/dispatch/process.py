@@ -1,4 +1,8 @@
-"""A worker process on this machine: started, watched, started again, ended with the run."""
+"""The slots of this machine: a worker process, started, watched, started again, ended with the run.
+
+It speaks to the run like any other worker, over a socket file in a folder that only this user can
+enter, so that there is one way to execute programs and not two.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sandbox
+from elm.dispatch.broker import Broker
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds before it is started again
 STEADY_SECONDS = 30.0  # a life this long ends the growth of the pause
@@ -126,3 +131,42 @@ class WorkerProcess:
                 close_fds=True,
             )
         self._started = now
+
+
+class LocalNode:
+    """Keeps a worker of this machine in the fleet: replaces it where it has ended or is silent.
+
+    Args:
+        process: of the worker.
+        patience: seconds of silence after which a worker that was there is killed.
+        start_seconds: the same for one that has not reported yet.
+    """
+
+    def __init__(self, process: WorkerProcess, patience: float, start_seconds: float) -> None:
+        self.process = process
+        self._patience, self._start_seconds = patience, start_seconds
+        self._seen = ""  # the last worker that the broker has known
+        self._missing_since: float | None = None
+
+    def tend(self, broker: Broker, now: float) -> None:
+        """Looks after the process; called by the dispatcher's thread in every round."""
+        process = self.process
+        ended = process.tend(now)
+        if ended is not None:
+            self._missing_since = None
+            if broker.knows(process.name):
+                broker.vanished(process.name, ended)
+            else:
+                broker.tell(ended)
+        elif broker.knows(process.name):
+            self._seen, self._missing_since = process.name, None
+        elif process.pid is not None:
+            self._replace_missing(now)
+
+    def _replace_missing(self, now: float) -> None:
+        """Kills a process that lives, but has not been heard of for too long."""
+        if self._missing_since is None:
+            self._missing_since = now
+        allowed = self._patience if self._seen == self.process.name else self._start_seconds
+        if now - self._missing_since > allowed:
+            self.process.kill()

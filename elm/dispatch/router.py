@@ -34,6 +34,8 @@ from sandbox.protocol import (
 )
 
 LONGEST_WAIT = 0.1  # seconds between two calls of `tend`
+MOST_AT_ONCE = 1000  # messages of one socket in a round, however many are sent
+BIND_SECONDS = 5.0  # for the thread to open one more address
 
 
 class Router:
@@ -70,10 +72,13 @@ class Router:
         self._context = zmq.Context()
         self._guard = guard
         self._sockets: list[zmq.Socket[bytes]] = []
+        self._to_bind: list[str] = []
+        self._doors: dict[str, str | FleetError] = {}  # what came of `_to_bind`
         try:
             self._open().bind(address)
             if guard is not None:
-                self._open_guarded(guard, listen)
+                guard.protect(self._open())
+                self.bound += [self._bind(each) for each in listen]
         except BaseException:
             self._close_sockets()
             raise
@@ -118,6 +123,28 @@ class Router:
         with self.changed:
             return self.broker.status(time.monotonic()) | {"malformed": self.malformed}
 
+    def bind(self, address: str) -> str:
+        """Listens with CURVE at one more address; returns it with its port.
+
+        Raises:
+            FleetError: if that cannot be done, and why.
+        """
+        assert self._guard is not None, "a router without a guard listens to nobody else"
+        with self.changed:
+            self.check()
+            self._doors.pop(address, None)
+            self._to_bind.append(address)
+        self._wake()
+        with self.changed:
+            self.changed.wait_for(
+                lambda: address in self._doors or self._failure or self._closing, BIND_SECONDS
+            )
+            self.check()
+            door = self._doors.get(address, FleetError(f"cannot listen at {address}: too busy"))
+        if isinstance(door, FleetError):
+            raise door
+        return door
+
     def check(self) -> None:
         """Raises FleetError if the thread has broken."""
         if self._failure is not None:
@@ -148,15 +175,23 @@ class Router:
         link.setsockopt(zmq.LINGER, 500)
         return link
 
-    def _open_guarded(self, guard: Guard, listen: Sequence[str]) -> None:
-        link = self._open()
-        guard.protect(link)
-        for address in listen:
+    def _bind(self, address: str) -> str:
+        """Binds the guarded socket; the address with its port."""
+        link = self._sockets[-1]
+        try:
+            link.bind(address)
+        except zmq.ZMQError as error:
+            raise FleetError(f"cannot listen at {address}: {error.strerror}") from None
+        return link.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def _bind_more(self) -> None:
+        """Opens what `bind` was asked for; sockets belong to one thread."""
+        addresses, self._to_bind = self._to_bind, []
+        for address in addresses:
             try:
-                link.bind(address)
-            except zmq.ZMQError as error:
-                raise FleetError(f"cannot listen at {address}: {error.strerror}") from None
-            self.bound.append(link.getsockopt_string(zmq.LAST_ENDPOINT))
+                self._doors[address] = self._bind(address)
+            except FleetError as error:
+                self._doors[address] = error
 
     def _close_sockets(self) -> None:
         for link in self._sockets:
@@ -184,7 +219,12 @@ class Router:
                 now = time.monotonic()
                 with self.changed:
                     for peer, message in messages:
-                        self.broker.receive(peer, message, now)
+                        if message is None:
+                            self.malformed += 1
+                            self.broker.garbled(peer, now)
+                        else:
+                            self.broker.receive(peer, message, now)
+                    self._bind_more()
                     self._tend(now)
                     outgoing = self.broker.step(now)
                     self.changed.notify_all()
@@ -197,10 +237,11 @@ class Router:
                 self.changed.notify_all()
             raise
 
-    def _collect(self) -> list[tuple[bytes, FromWorker]]:
-        messages: list[tuple[bytes, FromWorker]] = []
+    def _collect(self) -> list[tuple[bytes, FromWorker | None]]:
+        """What has arrived, with None for a frame that is no message."""
+        messages: list[tuple[bytes, FromWorker | None]] = []
         for index, link in enumerate(self._sockets):
-            while True:
+            for _ in range(MOST_AT_ONCE):  # nobody who sends without end may hold up the rest
                 try:
                     identity, *frames = link.recv_multipart(zmq.NOBLOCK)
                 except zmq.Again:
@@ -212,7 +253,7 @@ class Router:
                     try:
                         messages.append((peer, decode_from_worker(frame)))
                     except msgspec.DecodeError:
-                        self.malformed += 1
+                        messages.append((peer, None))
         return messages
 
     def _send(self, outgoing: Sequence[tuple[bytes, FromDispatcher]]) -> None:

@@ -299,6 +299,12 @@ class Journal:
                 ),
             )
 
+    def nodes(self) -> dict[str, int]:
+        """How many evaluations each node has given, by its name."""
+        query = "SELECT json_extract(data, '$.node') AS node, count(*) FROM evaluations"
+        rows = self._rows(f"{query} WHERE node <> '' GROUP BY node ORDER BY node")
+        return dict(rows)
+
     def events(self) -> Iterator[tuple[str, str, str]]:
         """(time, kind, message) of what happened around the run."""
         return iter(self._rows("SELECT time, kind, message FROM events ORDER BY id"))

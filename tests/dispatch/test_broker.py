@@ -73,7 +73,9 @@ class Fleet:
         run: str = "run",
     ) -> None:
         self.seqs[worker] = self.seqs.get(worker, 0) + 1
-        self.say(worker, Beat(run, self.seqs[worker], state, "", level, slots, credit, holding, {}, slots, 8, 0, 2))
+        seq = self.seqs[worker]
+        beat = Beat(run, seq, state, "", level, slots, credit, holding, {}, slots, 8, 0, 2)
+        self.say(worker, beat)
 
     def take(self, kind: type[M], worker: str | None = None) -> list[M]:
         """Messages of one kind that were sent since the last call, and are now forgotten."""

@@ -16,7 +16,7 @@ import zmq
 
 import elm.dispatch
 from elm.dispatch.base import FleetError
-from elm.dispatch.local import LocalDispatcher
+from elm.dispatch.fleet import Fleet
 from sandbox.protocol import Bundle, Code, Evaluation, Status, Task
 
 HERE = Path(__file__).parent
@@ -37,7 +37,7 @@ def tasks(programs: list[str], first: int = 0) -> list[Task]:
     ]
 
 
-def collect(fleet: LocalDispatcher, count: int, seconds: float = 60.0) -> dict[int, Evaluation]:
+def collect(fleet: Fleet, count: int, seconds: float = 60.0) -> dict[int, Evaluation]:
     """Waits for that many evaluations, and for a moment longer: none may come twice."""
     found: dict[int, Evaluation] = {}
     end = time.monotonic() + seconds
@@ -66,34 +66,32 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def is_replaced(fleet: LocalDispatcher, pid: int) -> bool:
+def is_replaced(fleet: Fleet, pid: int) -> bool:
     return fleet.worker_pid not in (pid, None)
 
 
 @pytest.fixture
-def fleet() -> Iterator[LocalDispatcher]:
-    dispatcher = LocalDispatcher(2, heartbeat=0.2, patience=1.0)
+def fleet() -> Iterator[Fleet]:
+    dispatcher = Fleet(2, heartbeat=0.2, patience=1.0)
     dispatcher.command = FAKE_WORKER
     yield dispatcher
     dispatcher.close()
 
 
-def test_every_task_comes_home_with_its_result(fleet: LocalDispatcher) -> None:
+def test_every_task_comes_home_with_its_result(fleet: Fleet) -> None:
     fleet.start(bundle())
     fleet.submit(tasks([str(number) for number in range(300)]))
     found = collect(fleet, 300)
     assert {number: each.fitness for number, each in found.items()} == {
         number: float(number) for number in range(300)
     }
-    assert fleet.level == "L0"
+    assert fleet.level == "L2"
     wait_until(lambda: fleet.slots == 2)
     assert fleet.status()["counts"]["parcels"] == 1
     assert fleet.status()["delivered"] == 0
 
 
-def test_the_worker_sees_no_key_of_the_run(
-    fleet: LocalDispatcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_worker_sees_no_key_of_the_run(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     fleet.start(bundle())
     fleet.submit(tasks(["1"]))
@@ -111,7 +109,7 @@ def test_the_worker_sees_no_key_of_the_run(
     assert os.getsid(pid or 0) == pid  # Ctrl-C at the terminal does not reach it
 
 
-def test_a_killed_worker_is_replaced_and_nothing_is_lost(fleet: LocalDispatcher) -> None:
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(fleet: Fleet) -> None:
     fleet.start(bundle())
     fleet.submit(tasks([f"sleep 0.02 {number}" for number in range(150)]))
     found: dict[int, Evaluation] = {}
@@ -127,10 +125,10 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(fleet: LocalDispatcher)
     }
     notices = fleet.notices()
     assert sum("ended with SIGKILL" in notice for notice in notices) == 3
-    assert "sandbox local is up, level L0" in notices
+    assert "sandbox local is up, level L2" in notices
 
 
-def test_a_worker_that_stops_for_a_moment_goes_on(fleet: LocalDispatcher) -> None:
+def test_a_worker_that_stops_for_a_moment_goes_on(fleet: Fleet) -> None:
     fleet.start(bundle())
     fleet.submit(tasks([f"sleep 0.02 {number}" for number in range(60)]))
     pid = fleet.worker_pid
@@ -143,7 +141,7 @@ def test_a_worker_that_stops_for_a_moment_goes_on(fleet: LocalDispatcher) -> Non
     assert fleet.status()["counts"].get("workers_lost", 0) == 0
 
 
-def test_a_worker_that_is_terminated_finishes_what_it_runs(fleet: LocalDispatcher) -> None:
+def test_a_worker_that_is_terminated_finishes_what_it_runs(fleet: Fleet) -> None:
     fleet.start(bundle())
     wait_until(lambda: fleet.slots == 2)
     fleet.submit(tasks([f"sleep 0.2 {number}" for number in range(8)]))
@@ -160,7 +158,7 @@ def test_a_worker_that_is_terminated_finishes_what_it_runs(fleet: LocalDispatche
     assert fleet.status()["counts"].get("workers_lost", 0) == 0
 
 
-def test_late_results_of_a_worker_that_was_given_up_are_dropped(fleet: LocalDispatcher) -> None:
+def test_late_results_of_a_worker_that_was_given_up_are_dropped(fleet: Fleet) -> None:
     fleet.start(bundle())
     fleet.submit(tasks([f"sleep 0.02 {number}" for number in range(60)]))
     pid = fleet.worker_pid
@@ -174,7 +172,7 @@ def test_late_results_of_a_worker_that_was_given_up_are_dropped(fleet: LocalDisp
     assert fleet.status()["counts"]["stale"] > 0
 
 
-def test_a_worker_that_stops_for_good_is_replaced(fleet: LocalDispatcher) -> None:
+def test_a_worker_that_stops_for_good_is_replaced(fleet: Fleet) -> None:
     fleet.start(bundle())
     fleet.submit(tasks([f"sleep 0.02 {number}" for number in range(60)]))
     pid = fleet.worker_pid
@@ -186,7 +184,7 @@ def test_a_worker_that_stops_for_good_is_replaced(fleet: LocalDispatcher) -> Non
 
 
 def test_a_program_that_kills_its_worker_is_poison_and_nobody_else_is(
-    fleet: LocalDispatcher, monkeypatch: pytest.MonkeyPatch
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("elm.dispatch.process.LONGEST_PAUSE", 0.1)
     fleet.start(bundle())
@@ -198,7 +196,7 @@ def test_a_program_that_kills_its_worker_is_poison_and_nobody_else_is(
     assert all(each.status is Status.OK for each in found.values() if each.candidate != 10)
 
 
-def test_a_program_that_breaks_its_slot_is_poison(fleet: LocalDispatcher) -> None:
+def test_a_program_that_breaks_its_slot_is_poison(fleet: Fleet) -> None:
     fleet.start(bundle())
     fleet.submit(tasks(["0", "lost", "2"]))
     found = collect(fleet, 3)
@@ -207,28 +205,28 @@ def test_a_program_that_breaks_its_slot_is_poison(fleet: LocalDispatcher) -> Non
     assert any("lost a program: no zygote" in notice for notice in fleet.notices())
 
 
-def test_a_bundle_that_does_not_load_is_one_clear_line(fleet: LocalDispatcher) -> None:
+def test_a_bundle_that_does_not_load_is_one_clear_line(fleet: Fleet) -> None:
     with pytest.raises(FleetError) as caught:
         fleet.start(bundle("broken"))
     assert str(caught.value) == ("no sandbox can be started: the module 'Box2D' is not installed")
     assert fleet.worker_pid is None
 
 
-def test_a_worker_that_cannot_start_is_one_clear_line(fleet: LocalDispatcher) -> None:
+def test_a_worker_that_cannot_start_is_one_clear_line(fleet: Fleet) -> None:
     fleet.command = [sys.executable, "-c", "import sys; sys.exit('no such thing as a sandbox')"]
     with pytest.raises(FleetError, match=r"can be started: no such thing as a sandbox$"):
         fleet.start(bundle())
 
 
 def test_a_worker_that_never_says_anything_is_one_clear_line() -> None:
-    fleet = LocalDispatcher(1, start_seconds=0.5)
+    fleet = Fleet(1, start_seconds=0.5)
     fleet.command = [sys.executable, "-c", "import time; time.sleep(60)"]
     with pytest.raises(FleetError, match=r"nothing came up within 0\.5 s"):
         fleet.start(bundle())
     assert fleet.worker_pid is None
 
 
-def test_close_leaves_nothing_even_while_programs_run(fleet: LocalDispatcher) -> None:
+def test_close_leaves_nothing_even_while_programs_run(fleet: Fleet) -> None:
     fleet.start(bundle())
     fleet.submit(tasks(["sleep 30 1", "sleep 30 2", "3"]))
     wait_until(lambda: fleet.status()["leased"] >= 2)
@@ -244,7 +242,7 @@ def test_close_leaves_nothing_even_while_programs_run(fleet: LocalDispatcher) ->
     fleet.close()
 
 
-def test_garbage_on_the_socket_is_counted_and_harms_nobody(fleet: LocalDispatcher) -> None:
+def test_garbage_on_the_socket_is_counted_and_harms_nobody(fleet: Fleet) -> None:
     fleet.start(bundle())
     with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
         stranger.connect(f"ipc://{fleet._folder}/fleet")
@@ -260,8 +258,8 @@ def test_the_death_of_the_run_ends_the_worker(tmp_path: Path) -> None:
     script.write_text(
         "import sys, time\n"
         f"sys.path.insert(0, {str(HERE)!r})\n"
-        "from test_local_fleet import FAKE_WORKER, LocalDispatcher, bundle, tasks\n"
-        "fleet = LocalDispatcher(2)\n"
+        "from test_local_fleet import FAKE_WORKER, Fleet, bundle, tasks\n"
+        "fleet = Fleet(2)\n"
         "fleet.command = FAKE_WORKER\n"
         "fleet.start(bundle())\n"
         "fleet.submit(tasks(['sleep 60 1'] * 9))\n"
@@ -283,8 +281,14 @@ def test_the_death_of_the_run_ends_the_worker(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"slots": 0}, "dispatch.slots must be a whole number above 0 or 'auto', got 0"),
-        ({"slots": "many"}, "dispatch.slots must be a whole number above 0 or 'auto', got many"),
+        (
+            {"slots": -1},
+            "dispatch.slots must be a whole number, 0 for none here, or 'auto', got -1",
+        ),
+        (
+            {"slots": "many"},
+            "dispatch.slots must be a whole number, 0 for none here, or 'auto', got many",
+        ),
         ({"level": "L9"}, "dispatch.level must be one of auto, L3, L2, L1, got 'L9'"),
         ({"max_tries": 0}, "dispatch.max_tries must be a whole number above 0, got 0"),
         ({"heartbeat": 0.0}, "dispatch.heartbeat must be above 0 seconds, got 0.0"),
@@ -300,7 +304,7 @@ def test_wrong_settings_are_named(settings: dict[str, object], message: str) -> 
     assert "\n" not in str(caught.value)
 
 
-def test_a_fleet_that_was_not_started_says_so(fleet: LocalDispatcher) -> None:
+def test_a_fleet_that_was_not_started_says_so(fleet: Fleet) -> None:
     with pytest.raises(FleetError, match="was not started"):
         fleet.submit([])
     assert (fleet.slots, fleet.level) == (0, "")

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from test_local_fleet import collect, is_alive, wait_until
 
+import elm
 from elm.dispatch.base import FleetError
-from elm.dispatch.local import LocalDispatcher
+from elm.dispatch.fleet import Fleet
 from sandbox.protocol import Bundle, Code, Evaluation, Status, Task
 
 PRODUCER = """
@@ -47,13 +48,13 @@ def tasks(count: int, seconds: float = 0.0) -> list[Task]:
 
 
 @pytest.fixture
-def fleet() -> Iterator[LocalDispatcher]:
-    dispatcher = LocalDispatcher(2)
+def fleet() -> Iterator[Fleet]:
+    dispatcher = Fleet(2)
     yield dispatcher
     dispatcher.close()
 
 
-def pids_of_slots(fleet: LocalDispatcher) -> dict[str, int]:
+def pids_of_slots(fleet: Fleet) -> dict[str, int]:
     workers = fleet.status()["workers"]
     return workers[0]["pids"] if workers else {}
 
@@ -64,7 +65,7 @@ def check(found: dict[int, Evaluation], count: int) -> None:
     }
 
 
-def test_programs_are_executed_and_judged(fleet: LocalDispatcher) -> None:
+def test_programs_are_executed_and_judged(fleet: Fleet) -> None:
     fleet.start(BUNDLE)
     fleet.submit(tasks(200))
     found = collect(fleet, 200)
@@ -80,7 +81,7 @@ def test_programs_are_executed_and_judged(fleet: LocalDispatcher) -> None:
     wait_until(lambda: not any(map(is_alive, pids.values())), 5)
 
 
-def test_a_killed_worker_loses_nothing_and_leaves_nothing(fleet: LocalDispatcher) -> None:
+def test_a_killed_worker_loses_nothing_and_leaves_nothing(fleet: Fleet) -> None:
     fleet.start(BUNDLE)
     wait_until(lambda: len(pids_of_slots(fleet)) == 4)
     fleet.submit(tasks(60, seconds=0.02))
@@ -93,7 +94,7 @@ def test_a_killed_worker_loses_nothing_and_leaves_nothing(fleet: LocalDispatcher
 
 
 @pytest.mark.parametrize("role", ["zygote", "judge"])
-def test_a_killed_part_of_a_slot_loses_nothing(fleet: LocalDispatcher, role: str) -> None:
+def test_a_killed_part_of_a_slot_loses_nothing(fleet: Fleet, role: str) -> None:
     fleet.start(BUNDLE)
     wait_until(lambda: len(pids_of_slots(fleet)) == 4)
     fleet.submit(tasks(60, seconds=0.02))
@@ -107,7 +108,7 @@ def test_a_killed_part_of_a_slot_loses_nothing(fleet: LocalDispatcher, role: str
     assert all("slot 1 " in notice for notice in notices)
 
 
-def test_a_stopped_worker_goes_on(fleet: LocalDispatcher) -> None:
+def test_a_stopped_worker_goes_on(fleet: Fleet) -> None:
     fleet.start(BUNDLE)
     fleet.submit(tasks(60, seconds=0.02))
     worker = fleet.worker_pid
@@ -118,7 +119,7 @@ def test_a_stopped_worker_goes_on(fleet: LocalDispatcher) -> None:
     check(collect(fleet, 60), 60)
 
 
-def test_close_ends_programs_that_run(fleet: LocalDispatcher) -> None:
+def test_close_ends_programs_that_run(fleet: Fleet) -> None:
     fleet.start(BUNDLE)
     wait_until(lambda: len(pids_of_slots(fleet)) == 4)
     fleet.submit(tasks(6, seconds=15.0))
@@ -131,7 +132,7 @@ def test_close_ends_programs_that_run(fleet: LocalDispatcher) -> None:
     wait_until(lambda: not any(map(is_alive, pids)), 2)
 
 
-def test_failing_programs_fail_by_themselves(fleet: LocalDispatcher) -> None:
+def test_failing_programs_fail_by_themselves(fleet: Fleet) -> None:
     programs = ["def answer(): return 1 / 0", "import os, signal\nos.kill(os.getpid(), 9)", "x = ["]
     fleet.start(BUNDLE)
     fleet.submit(
@@ -142,7 +143,7 @@ def test_failing_programs_fail_by_themselves(fleet: LocalDispatcher) -> None:
     assert fleet.status()["counts"].get("requeued", 0) == 0
 
 
-def test_a_bundle_that_does_not_import_is_one_clear_line(fleet: LocalDispatcher) -> None:
+def test_a_bundle_that_does_not_import_is_one_clear_line(fleet: Fleet) -> None:
     broken = Bundle(
         environment="numbers",
         producer=Code("p", {"p": "import no_such_module\n" + PRODUCER}),
@@ -159,8 +160,8 @@ def test_the_death_of_the_run_ends_worker_and_slots(tmp_path: Path) -> None:
     script.write_text(
         "import sys, time\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_local_slots import BUNDLE, LocalDispatcher, pids_of_slots, tasks, wait_until\n"
-        "fleet = LocalDispatcher(2)\n"
+        "from test_local_slots import BUNDLE, Fleet, pids_of_slots, tasks, wait_until\n"
+        "fleet = Fleet(2)\n"
         "fleet.start(BUNDLE)\n"
         "wait_until(lambda: len(pids_of_slots(fleet)) == 4)\n"
         "fleet.submit(tasks(50, seconds=1.0))\n"
@@ -175,3 +176,17 @@ def test_the_death_of_the_run_ends_worker_and_slots(tmp_path: Path) -> None:
     run.kill()
     run.wait()
     wait_until(lambda: not any(map(is_alive, pids)), 8)
+
+
+def test_the_summary_says_who_executed_how_much(tmp_path: Path) -> None:
+    summary = elm.run(
+        environment={"name": "string"},
+        variation={"name": "syntax_tree"},
+        dispatch={"name": "local", "slots": 2},
+        budget={"evaluations": 20},
+        run_dir=str(tmp_path),
+        view="none",
+        report=False,
+    )
+    assert summary["evaluations"] == 20
+    assert summary["nodes"] == {"local": 20}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
-from fleet_simulator import Broken, Simulation
+from fleet_simulator import Broken, Simulation, play
 
 from elm.dispatch.broker import Broker
 from sandbox.agent import Agent
-from sandbox.protocol import Evaluation
+from sandbox.protocol import Beat, Evaluation, Resize
 
 SCHEDULES = 500
 
@@ -58,23 +59,56 @@ class NeverSendsAgain(Agent):
         pass
 
 
-@pytest.mark.parametrize("start", range(0, SCHEDULES, 100))
-def test_every_task_ends_exactly_once_in_every_schedule(start: int) -> None:
-    lost = requeued = stale = duplicates = poison = 0
-    for seed in range(start, start + 100):
-        simulation = Simulation(seed)
-        try:
-            simulation.run()
-        except Broken as error:
-            pytest.fail(f"schedule {seed}: {error}")
-        counts = simulation.broker.counts
-        lost += counts["workers_lost"]
-        requeued += counts["requeued"]
-        stale += counts["stale"]
-        duplicates += counts["duplicates"]
-        poison += counts["poison"]
+class TakesResultsOfOlderLives(Broker):
+    """Believes a lease number of any life of the dispatcher."""
+
+    def _result(self, worker: Any, result: Any) -> None:
+        super()._result(worker, msgspec.structs.replace(result, run=self.run))
+
+
+class SaysResizeOnce(Broker):
+    def _update(self, worker: Any, beat: Beat, now: float) -> None:
+        before = len(self._outbox)
+        super()._update(worker, beat, now)
+        self._outbox[before:] = [
+            letter for letter in self._outbox[before:] if not isinstance(letter[1], Resize)
+        ]
+
+
+class LosesWaitingTasksInAResize(Agent):
+    def resize(self, slots: int) -> None:
+        if slots < self.wanted:
+            self._waiting.clear()
+        super().resize(slots)
+
+
+class LosesWaitingTasksInADrain(Agent):
+    def drain(self) -> None:
+        self._waiting.clear()
+        super().drain()
+
+
+class KeepsTasksInClosedSlots(Agent):
+    """A slot that is no longer wanted takes one more task, and nobody executes it."""
+
+    def resize(self, slots: int) -> None:
+        if slots < self.wanted and self._waiting:
+            lease, job = self._waiting.popitem()
+            self._running[lease] = job
+        super().resize(slots)
+
+
+@pytest.mark.parametrize("first", range(0, SCHEDULES, 100))
+def test_every_task_ends_exactly_once_in_every_schedule(first: int) -> None:
+    """More of them: `python -m tests.dispatch.fleet_simulator 10000`."""
+    print(f"schedules {first} to {first + 99}")
+    counts, failures = play(first, 100)
+    assert not failures
     # The schedules are worth something only while they make all of this happen.
-    assert min(lost, requeued, stale, duplicates, poison) > 10
+    for name in ("workers_lost", "requeued", "stale", "duplicates", "poison", "undelivered"):
+        assert counts[name] > 10, name
+    for name in ("dispatchers killed", "workers killed", "workers drained", "workers resized"):
+        assert counts[name] > 10, name
 
 
 @pytest.mark.parametrize(
@@ -85,13 +119,18 @@ def test_every_task_ends_exactly_once_in_every_schedule(start: int) -> None:
         {"broker": NoticesNoLostAssignment},
         {"broker": DeliversDuplicates},
         {"broker": ConvictsByLostWorkers},
+        {"broker": TakesResultsOfOlderLives},
+        {"broker": SaysResizeOnce},
         {"agent": NeverSendsAgain},
+        {"agent": LosesWaitingTasksInAResize},
+        {"agent": LosesWaitingTasksInADrain},
+        {"agent": KeepsTasksInClosedSlots},
     ],
     ids=lambda defect: next(iter(defect.values())).__name__,
 )
 def test_a_broken_protocol_is_caught(defect: dict[str, Any]) -> None:
     with pytest.raises(Broken):
-        for seed in range(60):
+        for seed in range(500):
             Simulation(seed, **defect).run()
 
 
@@ -99,6 +138,8 @@ def test_a_schedule_is_a_function_of_its_seed() -> None:
     first, second = Simulation(11), Simulation(11)
     first.run()
     second.run()
-    assert first.journal == second.journal
-    assert first.broker.counts == second.broker.counts
+    assert [each.journal for each in first.searches] == [each.journal for each in second.searches]
+    assert [each.broker.counts for each in first.searches] == [
+        each.broker.counts for each in second.searches
+    ]
     assert first.now == second.now
