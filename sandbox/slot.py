@@ -156,7 +156,7 @@ class Slot:
             return namespaces.BOX
         memory = Path("/dev/shm")
         home = memory if os.access(memory, os.W_OK) else None
-        self._box = Path(tempfile.mkdtemp(prefix="elm-slot-", dir=home))
+        self._box = Path(tempfile.mkdtemp(prefix=f"elm-slot-{os.getpid()}-", dir=home))
         return str(self._box)
 
     def _remove_box(self) -> None:
