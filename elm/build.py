@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from elm.config import ConfigError
-from elm.construct import construct, suggestion
 from environments.base import Environment, registry
+from environments.construct import construct, suggestion
 from sandbox.protocol import Bundle, Limits
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from elm.budget import Budget
-from elm.construct import suggestion
+from environments.construct import suggestion
 
 Section = dict[str, Any]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from elm.config import ConfigError
-from elm.construct import suggestion
 from elm.dispatch.base import FleetError
 from elm.folder import FolderError
 from elm.journal import JournalError
 from elm.models.base import ModelError
 from elm.pipeline import RunError
+from environments.construct import suggestion
 
 EXPECTED = (ConfigError, FleetError, FolderError, JournalError, ModelError, RunError)
 

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox import landlock, namespaces, seccomp, syscalls
 from sandbox.jail import AUTO, LEVELS
+from sandbox.kernel import landlock, namespaces, seccomp, syscalls
 from sandbox.protocol import Bundle, Code, Limits, Status, Task
 from sandbox.slot import SandboxError, Slot
 

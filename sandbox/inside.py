@@ -12,9 +12,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from sandbox import loader, syscalls
+from sandbox import loader
 from sandbox.channel import Channel, read_memory_file
 from sandbox.jail import Jail, Sight, explain
+from sandbox.kernel import syscalls
 
 MESSAGE_CHARACTERS = 500
 

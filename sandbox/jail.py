@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import landlock, namespaces, seccomp, syscalls
+from sandbox.kernel import landlock, namespaces, seccomp, syscalls
 
 LEVELS = ("L1", "L2", "L3")
 AUTO = ("L3", "L2")

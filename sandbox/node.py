@@ -20,13 +20,13 @@ from sandbox.agent import Agent
 from sandbox.attendant import MakeSlot, SlotLike
 from sandbox.bundles import script_bundle
 from sandbox.desk import Desk
-from sandbox.http_messages import Attached, DeskStatus, NodeStatus, RunStatus
 from sandbox.keys import KeyPair
 from sandbox.link import Curve, Link
 from sandbox.protocol import PROTOCOL_VERSION, Bundle, Evaluation, Status, Task
 from sandbox.shelf import Shelf
 from sandbox.slot import SandboxError, Slot
 from sandbox.turnstile import Turnstile
+from sandbox.web.messages import Attached, DeskStatus, NodeStatus, RunStatus
 from sandbox.worker import Worker
 
 DRAIN_SECONDS = 30.0
@@ -44,7 +44,7 @@ class NodeDraining(Exception):
 
 
 class Observer(Protocol):
-    """Told what the slots do; `sandbox.metrics.Metrics` is one. From any thread."""
+    """Told what the slots do; `sandbox.web.metrics.Metrics` is one. From any thread."""
 
     def begun(self) -> None: ...
     def ended(self, way: str, evaluation: Evaluation) -> None: ...

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox import log
-from sandbox.bearer import TokenTrouble, keep_token
-from sandbox.evaluating import Grant
 from sandbox.jail import LEVELS
 from sandbox.keys import KeyPair, KeyTrouble, keep, public_key
 from sandbox.node import Node, find_level
 from sandbox.slot import SandboxError
+from sandbox.web.bearer import TokenTrouble, keep_token
+from sandbox.web.evaluating import Grant
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -244,11 +244,11 @@ def _greet(plan: _Plan, where: str, token_file: Path | None) -> None:
 
 
 def _serve_http(plan: _Plan, listening: socket.socket, log_format: str) -> int:
-    from sandbox.arbiter import Served
+    from sandbox.web.arbiter import Served
 
     def make(drain: Callable[[], None]) -> tuple[Node, Flask]:
-        from sandbox.metrics import Metrics
-        from sandbox.server import ServerSettings, make_app
+        from sandbox.web.metrics import Metrics
+        from sandbox.web.server import ServerSettings, make_app
 
         metrics = Metrics()
         node = plan.node(metrics)

@@ -15,10 +15,11 @@ from typing import Any
 
 import msgspec
 
-from sandbox import jail, namespaces, verdict
+from sandbox import jail, verdict
 from sandbox.box import used_bytes, wipe
 from sandbox.channel import Closed, memory_file
 from sandbox.dialogue import Answer, Dialogue
+from sandbox.kernel import namespaces
 from sandbox.launch import Process, Refused, SandboxError, hidden_folders, import_path
 from sandbox.protocol import Bundle, Evaluation, Scoring, Status, Task
 from sandbox.verdict import Verdict

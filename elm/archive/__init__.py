@@ -11,8 +11,8 @@ from elm.archive.archive import Archive, OutOfRange
 from elm.archive.corrected import corrected
 from elm.archive.insertion import Counters, Insertion, Outcome
 from elm.archive.space import CVTSpace, GridSpace, Space
-from elm.construct import construct
 from environments.base import Axis
+from environments.construct import construct
 
 __all__ = [
     "Archive",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from elm.construct import construct
 from elm.search.base import Result, Strategy
+from environments.construct import construct
 
 __all__ = ["Result", "Strategy", "build"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from elm.construct import construct
 from elm.models.base import LanguageModel
 from elm.variation.base import Operator, Order
 from environments.base import Environment
+from environments.construct import construct
 
 __all__ = ["OPERATORS", "Operator", "Order", "build"]
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # A system call filter that refuses user namespaces, as containers do: inherited by all children.
 NO_NAMESPACES = """
 import struct, sys
-from sandbox import seccomp, syscalls
+from sandbox.kernel import seccomp, syscalls
 machine = syscalls.architecture()
 allow, refuse = (6, 0, 0, seccomp.ALLOW), (6, 0, 0, seccomp.fail(1))
 program = [(0x20, 0, 0, 0), (0x15, 0, 3, machine.numbers["unshare"]), (0x20, 0, 0, 16),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import seccomp
-from sandbox.seccomp import ALLOW, KEEPING, KILL, fail, own_filter, shared_filter
-from sandbox.syscalls import ARCHITECTURES, architecture
+from sandbox.kernel import seccomp
+from sandbox.kernel.seccomp import ALLOW, KEEPING, KILL, fail, own_filter, shared_filter
+from sandbox.kernel.syscalls import ARCHITECTURES, architecture
 
 PID = 4321
 DENIED, UNKNOWN = fail(errno.EPERM), fail(errno.ENOSYS)

@@ -15,7 +15,7 @@ from slot_bench import make_bundle
 
 from sandbox.keys import KeyPair
 from sandbox.protocol import PROTOCOL_VERSION, Evaluation
-from sandbox.refusals import CODES
+from sandbox.web.refusals import CODES
 
 GOOD = "result = 6 * 7"
 

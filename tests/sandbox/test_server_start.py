@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from served import ROOT, refused, serving
 
-from sandbox.bearer import TokenTrouble, keep_token, problem
 from sandbox.keys import KeyPair, checked
+from sandbox.web.bearer import TokenTrouble, keep_token, problem
 
 KEY = KeyPair.new().public
 

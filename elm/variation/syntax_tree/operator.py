@@ -10,7 +10,6 @@ from typing import Annotated, ClassVar, overload
 from msgspec import Meta
 
 from elm.candidate import MAX_SOURCE_BYTES, Program, Proposal, Status
-from elm.construct import suggestion
 from elm.models.base import LanguageModel
 from elm.variation.base import Order
 from elm.variation.syntax_tree import constants, expressions, statements
@@ -18,6 +17,7 @@ from elm.variation.syntax_tree.constants import Mutation
 from elm.variation.syntax_tree.names import undefined
 from elm.variation.syntax_tree.source import Source, same_tree
 from environments.base import Environment
+from environments.construct import suggestion
 
 MUTATIONS: dict[str, tuple[Mutation, float]] = {
     "number": (constants.number, 5.0),

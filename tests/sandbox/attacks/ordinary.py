@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from attacks import ATTACKS
-from sandbox import syscalls
+from sandbox.kernel import syscalls
 
 NOBODY = 65534
 _HERE = Path(__file__).resolve().parent

@@ -21,8 +21,8 @@ import signal
 import struct
 from typing import NamedTuple
 
-from sandbox import syscalls
-from sandbox.syscalls import Architecture
+from sandbox.kernel import syscalls
+from sandbox.kernel.syscalls import Architecture
 
 
 def _names(text: str) -> list[str]:

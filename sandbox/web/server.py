@@ -16,15 +16,16 @@ import msgspec
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from sandbox import bearer, log, openapi, strict
+from sandbox import log, strict
 from sandbox.desk import Closed, Full, NotStarted
-from sandbox.evaluating import Grant, as_json, bundle_for
-from sandbox.http_messages import AttachRequest, Draining, ErrorBody, EvaluateRequest, Health
 from sandbox.keys import KeyTrouble, checked
-from sandbox.metrics import CONTENT_TYPE, Metrics
 from sandbox.node import Node, NodeDraining, NodeFull
 from sandbox.protocol import PROTOCOL_VERSION
-from sandbox.refusals import Refusal
+from sandbox.web import bearer, openapi
+from sandbox.web.evaluating import Grant, as_json, bundle_for
+from sandbox.web.messages import AttachRequest, Draining, ErrorBody, EvaluateRequest, Health
+from sandbox.web.metrics import CONTENT_TYPE, Metrics
+from sandbox.web.refusals import Refusal
 
 OPEN = ("/healthz", "/openapi.json")
 RETRY_SECONDS = "1"

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from sandbox.http_messages import (
+from sandbox.protocol import Evaluation
+from sandbox.web.messages import (
     Attached,
     AttachRequest,
     Draining,
@@ -16,8 +17,7 @@ from sandbox.http_messages import (
     Health,
     NodeStatus,
 )
-from sandbox.protocol import Evaluation
-from sandbox.refusals import CODES
+from sandbox.web.refusals import CODES
 
 _JSON = "application/json"
 _TYPES = (

@@ -11,9 +11,9 @@ from msgspec import UNSET
 from environments.base import registry
 from environments.construct import suggestion
 from sandbox.bundles import environment_bundle, script_bundle
-from sandbox.http_messages import EvaluateRequest, LimitChanges
 from sandbox.protocol import Bundle, Evaluation, Limits, Status
-from sandbox.refusals import Refusal
+from sandbox.web.messages import EvaluateRequest, LimitChanges
+from sandbox.web.refusals import Refusal
 
 _JUDGE_DEFAULT = script_bundle().judge_limits
 

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterable
 
-from sandbox import syscalls
+from sandbox.kernel import syscalls
 
 _CREATE_VERSION = 1
 _RULE_PATH_BENEATH = 1

@@ -1,0 +1,1 @@
+"""What the Linux kernel offers to hold a process: called by number, without any library."""

@@ -1,0 +1,1 @@
+"""The HTTP side of a sandbox server: routes, messages, refusals, metrics. Parts need Flask."""
