@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sandbox.affinity import settle
 from sandbox.protocol import Bundle, Code, Scoring, Task
 from sandbox.slot import Slot
 
@@ -69,6 +70,7 @@ def make_slot(level: str, index: int, preload: tuple[str, ...] = ("numpy",)) -> 
     )
     slot = Slot(bundle, level=level, index=index)
     slot.start()
+    settle(slot.pids.values(), index)  # as a worker does
     return slot
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from sandbox.affinity import settle
 from sandbox.agent import Job
 from sandbox.protocol import Bundle, Evaluation, Status, Task
 from sandbox.turnstile import Turnstile
@@ -79,6 +80,7 @@ class Attendant(threading.Thread):
         self._stopping, self._make_slot, self._wake = stopping, make_slot, wake
         self._turnstile = turnstile
         self._slot: SlotLike | None = None
+        self._settled: tuple[int, dict[str, int]] | None = None
         self._bundle: Bundle | None = None  # what the slot was last started with
 
     def run(self) -> None:
@@ -162,8 +164,12 @@ class Attendant(threading.Thread):
         before = dict(slot.pids)
         failure, innocent = "", False
         try:
-            with self._turnstile:
+            place = self._turnstile.enter()
+            try:
+                self._settle(slot, place)
                 evaluation = slot.evaluate(job.task)
+            finally:
+                self._turnstile.leave(place)
             if evaluation.status is Status.LOST:
                 innocent = slot.blameless
                 if not self._stopping.is_set():
@@ -187,6 +193,12 @@ class Attendant(threading.Thread):
             self._agent.finish(job, evaluation, blame=not (failure or innocent))
         self._wake()
         return not failure
+
+    def _settle(self, slot: SlotLike, place: int) -> None:
+        settled = (place, slot.pids)
+        if settled != self._settled and not (self._bundle and self._bundle.limits.processes):
+            settle(slot.pids.values(), place)
+            self._settled = settled
 
     def _close(self) -> None:
         slot, self._slot = self._slot, None

@@ -14,23 +14,28 @@ class Turnstile:
     """
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._free = list(range(places))
         self._lock = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: deque[tuple[threading.Lock, list[int]]] = deque()
 
-    def __enter__(self) -> None:
+    def enter(self) -> int:
+        """Waits for a place; its number, which nobody else has until `leave`."""
         with self._lock:
             if self._free:
-                self._free -= 1
-                return
-            gate = threading.Lock()
+                return self._free.pop(0)
+            gate, given = threading.Lock(), list[int]()
             gate.acquire()
-            self._waiting.append(gate)
+            self._waiting.append((gate, given))
         gate.acquire()  # until somebody who leaves opens it
+        return given[0]
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self, place: int) -> None:
+        """Hands a place on, or puts it back."""
         with self._lock:
             if self._waiting:
-                self._waiting.popleft().release()
+                gate, given = self._waiting.popleft()
+                given.append(place)
+                gate.release()
             else:
-                self._free += 1
+                # The one used last comes first again: its processor knows the work.
+                self._free.insert(0, place)
