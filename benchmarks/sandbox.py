@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,10 @@ def in_fresh_interpreter(source: str) -> float:
     return time.perf_counter() - begun
 
 
-def side_by_side(works: list[Callable[[], float]], each: int) -> tuple[float, list[float]]:
+def side_by_side(works: list[Callable[[], float]], each: int) -> tuple[float, array[float]]:
     """Repeats each piece of work so many times, all at once: seconds in all, and of each."""
-    found: list[list[float]] = [[] for _ in works]
+    # Not lists: of so many evaluations those would be what grows.
+    found = [array("d") for _ in works]
     broken: list[BaseException] = []
 
     def repeat(index: int) -> None:
@@ -116,7 +118,10 @@ def side_by_side(works: list[Callable[[], float]], each: int) -> tuple[float, li
         thread.join()
     if broken:
         raise broken[0]
-    return time.perf_counter() - begun, [second for one in found for second in one]
+    seconds = time.perf_counter() - begun
+    for more in found[1:]:
+        found[0].extend(more)
+    return seconds, found[0]
 
 
 def direct(slots: int, each: int) -> float:
@@ -177,7 +182,7 @@ def growth(slots: list[Slot], evaluations: int) -> dict[str, Any]:
     works = [lambda s=slot: in_slot(s, TRIVIAL) for slot in slots]
     side_by_side(works, evaluations // 10 // len(slots))
     early = reading()
-    seconds, _ = side_by_side(works, (evaluations - evaluations // 10) // len(slots))
+    seconds = side_by_side(works, (evaluations - evaluations // 10) // len(slots))[0]
     late = reading()
     return {
         "evaluations": evaluations,
