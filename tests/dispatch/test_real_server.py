@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_local_fleet import collect, wait_until
@@ -67,18 +69,21 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def busy(self) -> int:
+        """Programs that it executes now, for all runs."""
+        with self._ask("GET", "/v1/status") as answer:
+            return sum(run["busy"] for run in json.load(answer)["runs"])
+
     def drain(self) -> None:
-        request = urllib.request.Request(
-            f"{self.url}/v1/drain",
-            b"{}",
-            {
-                "Authorization": f"Bearer {self.token_file.read_text().strip()}",
-                "Content-Type": "application/json",
-            },
-            method="POST",
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with self._ask("POST", "/v1/drain") as answer:
             assert answer.status == 202
+
+    def _ask(self, method: str, route: str) -> Any:
+        token = self.token_file.read_text().strip()
+        request = urllib.request.Request(
+            self.url + route, headers={"Authorization": f"Bearer {token}"}, method=method
+        )
+        return urllib.request.urlopen(request, timeout=10)
 
 
 @pytest.fixture
@@ -106,7 +111,7 @@ def test_a_real_server_works_dies_returns_and_drains(server: Server) -> None:
         told = fleet.notices()
         assert any(line.startswith("sandbox north lost (") for line in told), told
         fleet.submit(tasks(6, seconds=0.5))
-        wait_until(lambda: fleet.status()["leased"] == 6)
+        wait_until(lambda: fleet.status()["leased"] == 6 and server.busy())
         server.drain()
         assert server.process is not None
         early: dict[int, Evaluation] = {}
