@@ -294,9 +294,11 @@ class Watch:
             raise Closed("the zygote did not start the program")
         with suppress(ProcessLookupError):  # it ended first; its end is on its way to us
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if self._limits.processes > 0:
+            self._kill_group()  # at once: a fork bomb grows until the zygote comes to it
 
     def _kill_group(self) -> None:
-        """The zygote is gone, so nobody else will."""
+        """The program and its children, none of which can leave its group."""
         if self._pidfd < 0:
             return
         pid = pid_of(self._pidfd)
@@ -305,4 +307,4 @@ class Watch:
             if pid > 0:
                 os.killpg(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            pass  # ended with the zygote
+            pass  # they ended first

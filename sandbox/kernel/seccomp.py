@@ -57,7 +57,7 @@ FORKING = ["fork", "vfork"]
 # What a zygote does for its children, or a child before it is locked in.
 KEEPING = _names("""
 fork vfork clone kill tgkill prctl prlimit64 setsid pidfd_open chmod fchmod fchmodat fchmodat2
-seccomp landlock_restrict_self
+setpriority seccomp landlock_restrict_self
 """)
 
 REFUSED = _names("""
