@@ -88,7 +88,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY_OR_FILE",
-        help="public key of the run to join; once for all, or once for each --join",
+        help="public key of the run to join (--run-key=KEY: some begin with a dash); once for "
+        "all, or once for each --join",
     )
     add("--no-http", action="store_true", help="with --join: listen nowhere")
     add("--runs", type=int, default=8, help="that may be attached at one time (default 8)")
