@@ -363,12 +363,12 @@ class RayDispatcher:
         actors = [seat.actor for seat in self._seats if seat.actor is not None]
         idle = [seat for seat in self._seats if seat.up and seat.task_since is None]
         pids = [(seat.up.pid, seat.up.node) for seat in self._seats if seat.up]
-        with contextlib.suppress(Exception):  # of an actor that has died meanwhile
+        with contextlib.suppress(ray.exceptions.RayError):  # of an actor that has died meanwhile
             closing = [seat.actor.close.remote() for seat in idle]
             if closing:
                 ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
         for actor in actors:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(ray.exceptions.RayError):  # dead already
                 ray.kill(actor)
         here = [pid for pid, node in pids if node == os.uname().nodename]
         end = time.monotonic() + CLOSE_SECONDS
@@ -513,8 +513,9 @@ class RayDispatcher:
 
     def _drop(self, seat: _Seat, now: float, reason: str) -> None:
         """Gives an actor up; another one follows."""
-        with contextlib.suppress(Exception):  # dead already
-            self._ray.kill(seat.actor)
+        if seat.actor is not None:
+            with contextlib.suppress(self._ray.exceptions.RayError):  # dead already
+                self._ray.kill(seat.actor)
         if now - seat.since >= STEADY_SECONDS:
             seat.pause = SHORTEST_PAUSE
         seat.actor, seat.up, seat.task_since = None, None, None

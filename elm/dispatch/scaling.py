@@ -12,6 +12,7 @@ to decide.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import msgspec
@@ -61,7 +62,7 @@ class _Wish(NamedTuple):
     overload: bool = False  # less is wanted because of the load
 
 
-class _Rule:
+class _Rule(ABC):
     """A wish that lasts a whole period becomes a decision, one step at a time.
 
     Args:
@@ -151,8 +152,9 @@ class _Rule:
         if wish.step > 0:
             self._grown_at = load
 
+    @abstractmethod
     def _wish(self, reading: Reading) -> _Wish:
-        raise NotImplementedError
+        """What this reading alone asks for."""
 
     def _may_grow(self, load: float) -> bool:
         """Whether nothing is known against one more at this load."""

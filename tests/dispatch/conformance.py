@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fake_worker import FakeSlot
+from waiting import is_alive, wait_until
 
 from elm.dispatch.base import Dispatcher, FleetError
 from sandbox.protocol import Bundle, Code, Evaluation, Status, Task
@@ -63,21 +63,6 @@ def collect(dispatcher: Dispatcher, count: int) -> dict[int, Evaluation]:
 
 def fitnesses(found: dict[int, Evaluation]) -> dict[int, float | None]:
     return {number: found[number].fitness for number in sorted(found)}
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 class DispatcherConformance:

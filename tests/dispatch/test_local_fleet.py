@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 import zmq
+from waiting import is_alive, wait_until
 
 import elm.dispatch
 from elm.dispatch.base import FleetError
@@ -49,21 +50,6 @@ def collect(fleet: Fleet, count: int, seconds: float = 60.0) -> dict[int, Evalua
             fleet.acknowledge([evaluation.candidate])
     assert fleet.results(0.2) == []
     return found
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def is_replaced(fleet: Fleet, pid: int) -> bool:

@@ -12,26 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import is_alive, wait_until
 
 from elm.dispatch.nodes import CommandNodes, NodeScaler
 from elm.dispatch.scaling import Reading, SlotRule
 
 JOIN, KEY = "tcp://192.0.2.1:5555", "public-key-of-the-run"
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 @pytest.fixture
