@@ -21,7 +21,9 @@ from typing import Any
 import elm
 
 
-def measure(candidates: int, slots: int, batch_size: int, lookahead: int) -> dict[str, Any]:
+def measure(
+    candidates: int, batch_size: int = 32, lookahead: int = 2, **dispatch: Any
+) -> dict[str, Any]:
     """One run of so many evaluations; seconds count from the first block to the last commit."""
     with tempfile.TemporaryDirectory() as folder:
         summary = elm.run(
@@ -31,7 +33,7 @@ def measure(candidates: int, slots: int, batch_size: int, lookahead: int) -> dic
             },
             model={"kind": "stub", "name": "stub"},
             variation={"name": "prompt"},
-            dispatch={"name": "local", "slots": slots},
+            dispatch={"name": "local", **dispatch},
             budget={"evaluations": candidates},
             batch_size=batch_size,
             lookahead=lookahead,
@@ -57,7 +59,8 @@ def main() -> int:
     options = parser.parse_args()
     lengths = (300, 1500) if options.small else (200, 1000, 3000, 10000)
     runs = [
-        measure(length, options.slots, options.batch_size, options.lookahead) for length in lengths
+        measure(length, options.batch_size, options.lookahead, slots=options.slots)
+        for length in lengths
     ]
     short, long = (runs[0], runs[-1]) if options.small else (runs[1], runs[-1])
     ratio = long["evaluations_per_second"] / short["evaluations_per_second"]
