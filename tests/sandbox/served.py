@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -35,10 +36,11 @@ def wait_until(true: Any, what: str) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Of all its threads."""
+    """Of all its threads; none if it, or a thread of it, ends while they are read."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
     return found
 
 
