@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -22,7 +22,9 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """
 
     evaluations: Count | None = None  # programs that a sandbox executed, seeds included
-    model_calls: Count | None = None  # completions asked for, retries and failures included
+    # Completions asked for, retries and failures included. Never exceeded: where a child may take
+    # several, a rest that is too small for one more child is left.
+    model_calls: Count | None = None
     tokens: Count | None = None  # prompt and completion together, cached ones included
     seconds: Amount | None = None  # wall time, stops between resumes left out
     cost: Amount | None = None  # in the currency of the model's prices
@@ -34,8 +36,12 @@ class Spent:
     model call and its tokens, but no evaluation.
     """
 
-    def __init__(self, active_parameters: int | None) -> None:
-        self.active_parameters = active_parameters
+    def __init__(self, active_parameters: Mapping[str, int | None]) -> None:
+        """Args:
+        active_parameters: by the names of models in attempts; empty where there is no model.
+        """
+        self._active_parameters = active_parameters
+        self._flops: int | None = 0 if active_parameters else None
         self.candidates = 0
         self.children = 0  # candidates that an operator made, hence without the seeds
         self.evaluations = 0
@@ -54,11 +60,9 @@ class Spent:
 
     @property
     def flops(self) -> int | None:
-        """2 x active parameters x tokens that were computed (Wu et al., "Compute Allocation")."""
-        if self.active_parameters is None:
-            return None
-        computed = self.prompt_tokens - self.cached_tokens + self.completion_tokens
-        return 2 * self.active_parameters * computed
+        """2 x active parameters x tokens that were computed (Wu et al., "Compute Allocation");
+        None where nobody knows the parameters of a model that was asked."""
+        return self._flops
 
     def add(
         self, candidate: Candidate, evaluation: Evaluation | None, attempts: Iterable[Attempt]
@@ -72,11 +76,21 @@ class Spent:
             self.prompt_tokens += attempt.prompt_tokens
             self.cached_tokens += attempt.cached_tokens
             self.completion_tokens += attempt.completion_tokens
+            self.cost += attempt.cost
+            self._count_flops(attempt)
         if candidate.block > 0:  # block 0 holds the seeds
             self.children += 1
             status = evaluation.status if evaluation is not None else candidate.status
             assert status is not None  # a committed candidate has one or the other
             self.statuses[status] += 1
+
+    def _count_flops(self, attempt: Attempt) -> None:
+        active = self._active_parameters.get(attempt.model)
+        if active is None or self._flops is None:
+            self._flops = None
+            return
+        computed = attempt.prompt_tokens - attempt.cached_tokens + attempt.completion_tokens
+        self._flops += 2 * active * max(0, computed)
 
     def fraction(self, *statuses: Status) -> float:
         """Share of these among all children; 0 before there are any."""
@@ -98,7 +112,7 @@ class Spent:
             "cached_tokens": self.cached_tokens,
             "completion_tokens": self.completion_tokens,
             "flops": self.flops,
-            "cost": self.cost,
+            "cost": round(self.cost, 6),
             "generation_seconds": round(self.generation_seconds, 3),
             "statuses": {status.value: n for status, n in sorted(self.statuses.items())},
             "valid_fraction": 1.0 - self.fraction(*unparsed) if self.children else 0.0,

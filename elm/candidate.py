@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from functools import lru_cache
 
 import msgspec
 
@@ -37,6 +38,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str = "stop"  # stop, length or error
     latency: float = 0.0  # seconds, of the batch it was part of
     seed: int = 0
+    cost: float = 0.0  # in the currency of the model's prices
+    tries: int = 1  # how often an endpoint was asked until it answered
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +49,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     status: Status | None = None  # None: to be evaluated; otherwise the final failure
     detail: str = ""
     attempts: tuple[Attempt, ...] = ()
+    operator: str = ""  # which part of a mixture made it; "": the operator itself
+    model: str = ""  # which member of an ensemble wrote it; "": the model itself
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +77,11 @@ class Elite(msgspec.Struct, frozen=True):
     evaluation: Evaluation
 
 
-def _strip_docstrings(tree: ast.AST) -> None:
-    for node in ast.walk(tree):
+def _strip_docstrings(tree: ast.Module) -> None:
+    # Statements stand in lists of these names alone, and no expression holds any.
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        node = nodes.pop()
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             body = node.body
             if (
@@ -83,6 +91,8 @@ def _strip_docstrings(tree: ast.AST) -> None:
                 and isinstance(body[0].value.value, str)
             ):
                 node.body = body[1:] or [ast.Pass()]
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            nodes.extend(getattr(node, field, ()))
 
 
 def _canonical(name: str, text: str) -> str:
@@ -112,9 +122,14 @@ def canonical_hash(program: Program) -> str:
     Raises:
         SyntaxError: if a file does not parse, with its name, line and reason in one line.
     """
+    return _hash(tuple(sorted(program.files.items())))
+
+
+@lru_cache(maxsize=1024)  # a new program is asked for its hash by its operator and by the run
+def _hash(files: tuple[tuple[str, str], ...]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(program.files):
-        text = _canonical(name, program.files[name])
+    for name, source in files:
+        text = _canonical(name, source)
         digest.update(f"{name}\0{len(text)}\0".encode())
         digest.update(text.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

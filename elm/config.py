@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -27,10 +28,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     search: Section = msgspec.field(default_factory=lambda: {"name": "map_elites"})
     archive: Section = msgspec.field(default_factory=lambda: {"name": "grid"})
     dispatch: Section = msgspec.field(default_factory=lambda: {"name": "local"})
+    samplers: Section = msgspec.field(default_factory=dict)
     budget: Budget
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     batch_size: Annotated[int, msgspec.Meta(gt=0)] = 32
     lookahead: Annotated[int, msgspec.Meta(ge=0)] = 1
+    order: Literal["committed", "arrival"] = "committed"
     run_name: str | None = None
     run_dir: str = "runs"
     resume: bool = False
@@ -39,7 +42,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def identity(self) -> dict[str, Any]:
         """What decides the archive: all that a resumed run must have in common with the first."""
-        return {
+        order = {} if self.order == "committed" else {"order": self.order}
+        return order | {
             "environment": self.environment,
             "model": self.model,
             "variation": self.variation,
@@ -94,6 +98,11 @@ def _explain(message: str, config: Mapping[str, Any]) -> str:
     value: Any = config
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
+    if said.startswith("Invalid enum value"):
+        words = typing.get_args(typing.get_type_hints(Settings)[path])
+        return (
+            f"{path}: expected one of {', '.join(words)}, got {value!r}{suggestion(value, words)}"
+        )
     said = re.sub(r", got `.+?`$", "", said).replace("`", "")
     said = said[0].lower() + said[1:]
     return f"{path or 'config'}: {said}, got {value!r}"

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import msgspec
 
 from elm.archive import Archive
+from elm.assembly import Assembly, Made, Plan
 from elm.budget import Budget, Spent
 from elm.candidate import (
     Attempt,
@@ -31,9 +32,13 @@ from elm.candidate import (
 )
 from elm.dispatch.base import Dispatcher
 from elm.journal import Block, Commit, Journal
-from elm.sampler import Made, Plan, Sampler
+from elm.models.base import LanguageModel
+from elm.progress import Observer, Progress
+from elm.sampler.base import Samplers
+from elm.sampler.local import LocalSampler
 from elm.search.base import Result, Strategy
 from elm.seeding import derive
+from elm.shares import Shares
 from elm.variation.base import Operator, Order
 from sandbox.protocol import Task
 
@@ -54,27 +59,6 @@ class Ending(StrEnum):
     COST = "budget.cost"
     STALLED = "budget.stall_blocks"
     INTERRUPTED = "interrupted"
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """A run at one moment, for whoever watches."""
-
-    elapsed: float  # seconds on the run's clock
-    metrics: Mapping[str, Any]  # as in the journal's commits
-    budget: Budget
-    level: str  # of the sandboxes
-    slots: int
-    busy_fraction: float  # of the model, over the blocks it has made so far
-    in_flight: int  # candidates that were planned and are not yet in the archive
-    stopping: bool
-
-
-class Observer(Protocol):
-    """Watches a run. Called on the run's thread: must be quick, and must not raise."""
-
-    def update(self, progress: Progress) -> None: ...
-
-    def notice(self, message: str) -> None: ...
 
 
 class _OpenBlock:
@@ -110,7 +94,9 @@ class Pipeline:
         seed: int,
         batch_size: int,
         lookahead: int,
-        active_parameters: int | None = None,
+        order: Literal["committed", "arrival"] = "committed",
+        model: LanguageModel | None = None,
+        samplers: Callable[[Callable[[], float]], Samplers] | None = None,
         observer: Observer | None = None,
     ) -> None:
         """
@@ -123,9 +109,13 @@ class Pipeline:
             batch_size: candidates in a block.
             lookahead: blocks that may be under way while the next one's parents are drawn; 0 is
                 the classic synchronous loop.
+            order: "committed" takes blocks in the order of their numbers, "arrival" as they are
+                complete, which nobody can repeat.
+            model: the operator's, if it asks one.
+            samplers: makes those who make the blocks, given the run's clock; None: threads here.
         """
         self.archive = archive
-        self.spent = Spent(active_parameters)
+        self.spent = Spent(model.active_parameters if model is not None else {})
         self._seeds = seeds
         self._strategy = strategy
         self._operator = operator
@@ -134,6 +124,11 @@ class Pipeline:
         self._bundle = bundle
         self._budget = budget
         self._seed = seed
+        self._in_order = order == "committed"
+        self._unit = model.unit if model is not None else None
+        lanes = model.lanes if model is not None else 1
+        self._open_samplers = samplers or (lambda clock: LocalSampler(operator, clock, lanes))
+        self._shares = Shares(operator, model)
         self._batch_size = batch_size
         self._lookahead = lookahead
         self._observer = observer
@@ -147,14 +142,17 @@ class Pipeline:
         self._next_block = 0
         self._next_id = 0
         self._committed = 0
+        self._to_repeat = list(self._known_commits)  # in the order in which they were written
         self._open: dict[int, _OpenBlock] = {}
         self._block_of: dict[int, int] = {}  # of candidates whose evaluation is awaited
         self._owners: dict[str, int] = {}  # canonical hash to the lowest candidate id
         self._stalled = 0
         self._generation: tuple[float, float] | None = None  # first start, last end
+        self._generated = 0.0  # seconds within it in which at least one block was being made
         self._stopping = False
         self._ending: Ending | None = None
-        self._sampler: Sampler | None = None
+        self._samplers: Samplers | None = None
+        self._assembly: Assembly | None = None
         self._last_update = 0.0
 
     def clock(self) -> float:
@@ -167,11 +165,21 @@ class Pipeline:
 
     @property
     def busy_fraction(self) -> float:
-        """Generation time over wall time, from the first to the last generated block."""
+        """Time in which a block was being made over wall time, from the first to the last."""
         if self._generation is None:
             return 0.0
         first, last = self._generation
-        return min(1.0, self.spent.generation_seconds / (last - first)) if last > first else 0.0
+        return min(1.0, self._generated / (last - first)) if last > first else 0.0
+
+    @property
+    def makers(self) -> dict[str, int]:
+        """How many parts of blocks each sampler has made in this life of the run."""
+        return dict(self._assembly.makers) if self._assembly is not None else {}
+
+    @property
+    def shares(self) -> dict[str, Any]:
+        """What became of the children of each operator and model."""
+        return self._shares.summary()
 
     def run(self) -> Ending:
         """Runs until the budget ends or `stop` was called.
@@ -180,14 +188,18 @@ class Pipeline:
             RunError: if no seed can be evaluated.
             JournalError: if the journal cannot be written. What it holds stays good.
         """
-        self._sampler = Sampler(self._operator, self.clock)
+        self._samplers = self._open_samplers(self.clock)
+        self._assembly = Assembly(
+            self._samplers, self._journal, self._unit, in_order=self._in_order
+        )
         try:
             self._plan()
             while self._planned:
                 if self._stopping:
                     self._withdraw()
-                for made in self._sampler.made():
+                for made in self._assembly.made():
                     self._planned_to_open(made)
+                self._note(self._samplers.notices(), "samplers")
                 self._receive()
                 while self._commit_next():
                     self._plan()
@@ -197,7 +209,7 @@ class Pipeline:
                 return Ending.INTERRUPTED
             return self._ending
         finally:
-            self._sampler.close()
+            self._samplers.close()
 
     # -- planning ----------------------------------------------------------------------------
 
@@ -218,6 +230,9 @@ class Pipeline:
             size, ending = self._affordable()
             if number == 0:
                 size = min(size, len(self._seeds))
+            later = self._journal.first_id_after(number)
+            if later is not None:  # written before this one, which was under way then
+                size = later - self._next_id
             if size == 0:
                 self._ending = ending
                 return
@@ -240,8 +255,9 @@ class Pipeline:
             left = budget.evaluations - spent.evaluations - under_way
             if left < size:
                 size, ending = max(left, 0), Ending.EVALUATIONS
-        if budget.model_calls is not None and self._operator.model_name:
-            left = budget.model_calls - spent.model_calls - under_way
+        if budget.model_calls is not None and self._operator.calls:
+            # Each child under way may still take as many calls as a child can.
+            left = (budget.model_calls - spent.model_calls) // self._operator.calls - under_way
             if left < size:
                 size, ending = max(left, 0), Ending.MODEL_CALLS
         return size, ending
@@ -261,11 +277,10 @@ class Pipeline:
             raise RunError(self._why_no_seed_worked())
         rng = random.Random(derive(self._seed, number))
         parents = self._strategy.ask(self.archive, size, rng)
-        orders = tuple(
-            Order(chosen, derive(self._seed, number, index)) for index, chosen in enumerate(parents)
-        )
-        assert self._sampler is not None
-        self._sampler.submit(Plan(number, self._committed, first_id, orders))
+        seeds = [derive(self._seed, number, index) for index in range(size)]
+        orders = self._shares.orders(self.archive, parents, seeds, derive(self._seed, number))
+        assert self._assembly is not None
+        self._assembly.submit(Plan(number, self._committed, first_id, orders))
 
     def _why_no_seed_worked(self) -> str:
         reasons = [
@@ -279,8 +294,8 @@ class Pipeline:
 
     def _withdraw(self) -> None:
         """Forgets plans that nobody has begun: a resumed run plans them again, the same way."""
-        assert self._sampler is not None
-        for plan in self._sampler.withdraw():
+        assert self._assembly is not None
+        for plan in self._assembly.withdraw():
             del self._planned[plan.number]
             self._next_block = min(self._next_block, plan.number)
 
@@ -288,8 +303,6 @@ class Pipeline:
 
     def _planned_to_open(self, made: Made) -> None:
         """Writes a block that was made, then hands its programs to the sandboxes."""
-        if made.error is not None:
-            raise made.error
         plan = made.plan
         block = Block(plan.number, plan.seen, made.started, made.ended)
         candidates = [
@@ -328,13 +341,19 @@ class Pipeline:
             program=program,
             hash=digest,
             parents=tuple(parent.candidate.id for parent in order.parents),
-            operator=self._operator.name if plan.number else "seed",
-            model=self._operator.model_name if plan.number else "",
+            operator=(proposal.operator or self._operator.name) if plan.number else "seed",
+            model=self._author(proposal) if plan.number else "",
             seed=order.seed,
             status=status,
             duplicate_of=duplicate_of,
             detail=detail,
         )
+
+    def _author(self, proposal: Proposal) -> str:
+        """The model that wrote it; "" where an operator asked none."""
+        if proposal.model or not proposal.operator:
+            return proposal.model or self._operator.model_name
+        return self._operator.model_name if proposal.attempts else ""
 
     def _reopen(self, block: Block) -> None:
         """Takes a block from the journal, instead of making it again."""
@@ -367,7 +386,7 @@ class Pipeline:
 
     def _receive(self) -> None:
         """Writes what sandboxes report; only then may they forget it."""
-        wait = 0.0 if self._is_next_complete() else _POLL_SECONDS
+        wait = 0.0 if self._next_complete() is not None else _POLL_SECONDS
         evaluations = [self._sound(e) for e in self._dispatcher.results(wait)]
         if evaluations:
             self._journal.write_evaluations(evaluations)
@@ -376,8 +395,11 @@ class Pipeline:
             opened = self._open[self._block_of.pop(evaluation.candidate)]
             opened.evaluations[evaluation.candidate] = evaluation
             opened.waiting.discard(evaluation.candidate)
-        for message in self._dispatcher.notices():
-            self._journal.write_event("fleet", message)
+        self._note(self._dispatcher.notices(), "fleet")
+
+    def _note(self, messages: Sequence[str], kind: str) -> None:
+        for message in messages:
+            self._journal.write_event(kind, message)
             if self._observer is not None:
                 self._observer.notice(message)
 
@@ -400,16 +422,23 @@ class Pipeline:
 
     # -- from evaluation to archive ----------------------------------------------------------
 
-    def _is_next_complete(self) -> bool:
-        opened = self._open.get(self._committed)
-        return opened is not None and not opened.waiting
+    def _next_complete(self) -> int | None:
+        """The block that the archive takes next, if all of it is there."""
+        if self._in_order or self._to_repeat:
+            number = self._committed if self._in_order else self._to_repeat[0]
+            opened = self._open.get(number)
+            return number if opened is not None and not opened.waiting else None
+        complete = [number for number, opened in self._open.items() if not opened.waiting]
+        return min(complete, default=None)
 
     def _commit_next(self) -> bool:
         """Takes the next block into the archive, if all of it is there."""
-        if not self._is_next_complete():
+        number = self._next_complete()
+        if number is None:
             return False
-        number = self._committed
         opened = self._open.pop(number)
+        if self._to_repeat and self._to_repeat[0] == number:
+            del self._to_repeat[0]
         for candidate in opened.candidates:
             evaluation = opened.evaluations.get(candidate.id)
             self.spent.add(candidate, evaluation, opened.attempts.get(candidate.id, ()))
@@ -419,6 +448,8 @@ class Pipeline:
             entered = insertion is not None and insertion.entered
             self.archive.record_offspring(candidate.parents, entered)
             self._strategy.tell(Result(candidate, evaluation, insertion))
+            attempts = opened.attempts.get(candidate.id, ())
+            self._shares.tell(candidate, evaluation, attempts, entered=entered)
         self._count_generation(opened)
         self._stalled = 0 if opened.evaluations or number == 0 else self._stalled + 1
         self._committed += 1
@@ -432,8 +463,9 @@ class Pipeline:
             return
         block = opened.block
         self.spent.generation_seconds += block.ended - block.started
-        first = self._generation[0] if self._generation else block.started
-        self._generation = (first, block.ended)
+        first, last = self._generation or (block.started, block.started)
+        self._generated += max(0.0, block.ended - max(block.started, last))
+        self._generation = (first, max(last, block.ended))
 
     # -- what others see ---------------------------------------------------------------------
 

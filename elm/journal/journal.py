@@ -20,18 +20,29 @@ from typing import Any
 
 import msgspec
 
-from elm.candidate import Attempt, Candidate, Evaluation, Program, Status
+from elm.candidate import Attempt, Candidate, Evaluation, Program, Proposal, Status
 from elm.journal.error import JournalError
 from elm.journal.place import refuse_network_disk
 
-SCHEMA_VERSION = 1
-_TABLES = ("meta", "blocks", "candidates", "attempts", "prompts", "evaluations", "commits")
+SCHEMA_VERSION = 2
+_TABLES = (
+    "meta", "blocks", "candidates", "attempts", "prompts", "evaluations", "commits", "drafts",
+)  # fmt: skip
 _CANDIDATE = (
     "id, block, files, hash, parents, operator, model, seed, branch, status, duplicate_of, detail"
 )
 _ATTEMPT = (
     "candidate, ordinal, model, prompt, completion, prompt_tokens, cached_tokens, "
-    "completion_tokens, finish_reason, latency, seed"
+    "completion_tokens, finish_reason, latency, seed, cost, tries"
+)
+# What version 2 has beyond version 1. Nothing that was written changes.
+_UPGRADE = (
+    "ALTER TABLE attempts ADD COLUMN cost REAL NOT NULL DEFAULT 0",
+    "ALTER TABLE attempts ADD COLUMN tries INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE commits ADD COLUMN place INTEGER",
+    "CREATE TABLE drafts (block INTEGER NOT NULL, part INTEGER NOT NULL, key TEXT NOT NULL, "
+    "data BLOB NOT NULL, PRIMARY KEY (block, part, key)) WITHOUT ROWID",
+    "PRAGMA user_version=2",
 )
 
 
@@ -50,6 +61,15 @@ class Commit(msgspec.Struct, frozen=True):
     block: int
     elapsed: float  # seconds on the run's clock
     metrics: dict[str, Any]
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A part of a block that is not whole yet, or may not be written yet."""
+
+    proposals: tuple[Proposal, ...]
+    started: float  # seconds on the run's clock
+    ended: float
+    sampler: str  # who made it
 
 
 class Journal:
@@ -81,6 +101,9 @@ class Journal:
                     f"{self.path}: written by a later version (journal format {version}, this "
                     f"program reads up to {SCHEMA_VERSION}): upgrade this program"
                 )
+            self._version = version
+            if version < SCHEMA_VERSION and not read_only:
+                self._upgrade()
 
     @classmethod
     def create(cls, path: Path, meta: Mapping[str, Any]) -> Journal:
@@ -97,12 +120,7 @@ class Journal:
         try:
             db = sqlite3.connect(path, isolation_level=None)
             db.execute("PRAGMA journal_mode=WAL")
-            guards = "".join(
-                f"CREATE TRIGGER {table}_keeps_{verb} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;\n"
-                for table in (*_TABLES, "events")
-                for verb in ("UPDATE", "DELETE")
-            )
+            guards = "".join(_guard(table) for table in (*_TABLES, "events"))
             schema = files("elm.journal").joinpath("schema.sql").read_text()
             db.executescript(
                 f"BEGIN;\n{schema}\n{guards}PRAGMA user_version={SCHEMA_VERSION};\nCOMMIT;"
@@ -161,6 +179,8 @@ class Journal:
                         call.finish_reason,
                         call.latency,
                         call.seed,
+                        call.cost,
+                        call.tries,
                     )
                 )
         with self._transaction() as db:
@@ -190,7 +210,7 @@ class Journal:
             )
             db.executemany("INSERT OR IGNORE INTO prompts VALUES (?, ?)", prompts.items())
             db.executemany(
-                f"INSERT INTO attempts ({_ATTEMPT}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows
+                f"INSERT INTO attempts ({_ATTEMPT}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", rows
             )
 
     def write_evaluations(self, evaluations: Iterable[Evaluation]) -> None:
@@ -212,9 +232,20 @@ class Journal:
         """Says that the archive has taken a block."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO commits VALUES (?, ?, ?)",
+                "INSERT INTO commits (block, elapsed, metrics, place) "
+                "VALUES (?, ?, ?, (SELECT count(*) FROM commits))",
                 (commit.block, commit.elapsed, json.dumps(commit.metrics)),
             )
+
+    def write_draft(self, block: int, part: int, key: str, draft: Draft) -> None:
+        """Keeps what was made of a part, until its block is written.
+
+        Args:
+            key: of the orders it was made for; see `drafts`.
+        """
+        data = msgspec.msgpack.encode(draft)
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO drafts VALUES (?, ?, ?, ?)", (block, part, key, data))
 
     def write_event(self, kind: str, message: str) -> None:
         """Notes what happened around the run: a resume, a lost worker, a change of the fleet."""
@@ -243,11 +274,19 @@ class Journal:
         rows = self._rows("SELECT * FROM blocks WHERE number = ?", number)
         return next((Block(*row) for row in rows), None)
 
+    def first_id_after(self, number: int) -> int | None:
+        """The first id of the blocks behind one; None if there are none."""
+        query = "SELECT min(id) FROM candidates WHERE block > ?"
+        found: int | None = self._rows(query, number)[0][0]
+        return found
+
     def blocks(self) -> Iterator[Block]:
         return (Block(*row) for row in self._rows("SELECT * FROM blocks ORDER BY number"))
 
     def commits(self) -> Iterator[Commit]:
-        rows = self._rows("SELECT * FROM commits ORDER BY block")
+        """In the order in which the archive took them."""
+        place = "coalesce(place, block)" if self._version > 1 else "block"
+        rows = self._rows(f"SELECT block, elapsed, metrics FROM commits ORDER BY {place}")
         return (Commit(block, elapsed, json.loads(metrics)) for block, elapsed, metrics in rows)
 
     def candidates(self, block: int | None = None) -> Iterator[Candidate]:
@@ -277,9 +316,10 @@ class Journal:
         if block is not None:
             where = "WHERE candidate IN (SELECT id FROM candidates WHERE block = ?)"
             args = (block,)
+        further = "cost, tries" if self._version > 1 else "0, 1"
         rows = self._rows(
             "SELECT candidate, a.model, p.text, completion, prompt_tokens, cached_tokens, "
-            "completion_tokens, finish_reason, latency, seed FROM attempts a "
+            f"completion_tokens, finish_reason, latency, seed, {further} FROM attempts a "
             f"JOIN prompts p ON p.sha256 = a.prompt {where} ORDER BY candidate, ordinal",
             *args,
         )
@@ -296,8 +336,15 @@ class Journal:
                     finish_reason=row[7],
                     latency=row[8],
                     seed=row[9],
+                    cost=row[10],
+                    tries=row[11],
                 ),
             )
+
+    def drafts(self, block: int) -> dict[tuple[int, str], Draft]:
+        """What is kept of a block that is not written yet, by part and key."""
+        rows = self._rows("SELECT part, key, data FROM drafts WHERE block = ?", block)
+        return {(part, key): msgspec.msgpack.decode(data, type=Draft) for part, key, data in rows}
 
     def nodes(self) -> dict[str, int]:
         """How many evaluations each node has given, by its name."""
@@ -310,6 +357,15 @@ class Journal:
         return iter(self._rows("SELECT time, kind, message FROM events ORDER BY id"))
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _upgrade(self) -> None:
+        """Adds what this version has beyond the file's, all or nothing."""
+        with self._transaction() as db:
+            for statement in _UPGRADE:
+                db.execute(statement)
+            for statement in _guard("drafts").strip().splitlines():
+                db.execute(statement)
+        self._version = SCHEMA_VERSION
 
     def _rows(self, query: str, *args: Any) -> list[tuple[Any, ...]]:
         with self._errors():
@@ -349,6 +405,15 @@ class Journal:
             f"{self.path}: damaged ({reason}); nothing was changed. Restore it from a copy, or "
             "start anew under another run_name"
         )
+
+
+def _guard(table: str) -> str:
+    """Makes a table refuse updates and deletions."""
+    return "".join(
+        f"CREATE TRIGGER {table}_keeps_{verb} BEFORE {verb} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;\n"
+        for verb in ("UPDATE", "DELETE")
+    )
 
 
 def _text(text: str) -> str:

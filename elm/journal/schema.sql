@@ -1,4 +1,5 @@
--- Version 1. A later version opens this one unchanged, or upgrades a copy of it.
+-- Version 2. Version 1 had no drafts, no cost and tries, and no place; it is upgraded when a run is
+-- resumed, and read as it is.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL            -- JSON
@@ -41,6 +42,8 @@ CREATE TABLE attempts (
     finish_reason     TEXT NOT NULL,
     latency           REAL NOT NULL,
     seed              INTEGER NOT NULL,
+    cost              REAL NOT NULL DEFAULT 0,   -- in the currency of the model's prices
+    tries             INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (candidate, ordinal)
 ) WITHOUT ROWID;
 
@@ -62,8 +65,18 @@ CREATE TABLE evaluations (
 CREATE TABLE commits (
     block   INTEGER PRIMARY KEY REFERENCES blocks (number),
     elapsed REAL NOT NULL,         -- seconds of the run's own clock, stops between resumes left out
-    metrics TEXT NOT NULL          -- JSON: counters and archive metrics just after this block
+    metrics TEXT NOT NULL,         -- JSON: counters and archive metrics just after this block
+    place   INTEGER                -- in the order of commits; NULL: that of the blocks
 );
+
+-- What was made of blocks that are not written yet: paid for, and not to be asked for again.
+CREATE TABLE drafts (
+    block INTEGER NOT NULL,
+    part  INTEGER NOT NULL,
+    key   TEXT NOT NULL,           -- of the orders it was made for
+    data  BLOB NOT NULL,           -- MessagePack of proposals, start, end, sampler
+    PRIMARY KEY (block, part, key)
+) WITHOUT ROWID;
 
 CREATE TABLE events (
     id      INTEGER PRIMARY KEY,

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 from rich.console import Console
 from rich.live import Live
 
-from elm.pipeline import Observer, Progress
+from elm.progress import Observer, Progress
 from elm.report.numbers import compact, duration, percent, sorted_failures
 from elm.report.panel import panel
 from elm.report.result import print_result

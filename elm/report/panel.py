@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from elm.pipeline import Progress
+from elm.progress import Progress
 from elm.report.numbers import compact, duration, large, percent, sorted_failures
 
 _HINT = "Ctrl-C ends the run after the blocks under way, twice stops now"

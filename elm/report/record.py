@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,16 @@ class Step(msgspec.Struct, frozen=True):
     evaluation: Evaluation
 
 
+class Maker(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator, or a model, and what became of its children."""
+
+    kind: str  # operator or model
+    name: str
+    children: int
+    runnable: int
+    entered: int
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A run as its folder tells it."""
 
@@ -55,6 +66,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     objective: Objective
     axes: Sequence[Axis]
     candidates: int  # committed ones
+    makers: Sequence[Maker]  # operators first, each kind by name
     failures: Sequence[Failure]  # most frequent first
     lineage: Sequence[Step]  # of the best elite: from a seed to the elite
     events: Sequence[tuple[str, str, str]]  # time, kind, message
@@ -70,6 +82,7 @@ class _Watcher:
         self.first_parents: dict[int, int] = {}
         self.blocks: dict[int, int] = {}
         self.counts: dict[str, int] = {}
+        self.made: dict[tuple[str, str], Counter[str]] = {}
         self.examples: dict[str, tuple[Candidate, Evaluation | None]] = {}
 
     def __call__(
@@ -77,6 +90,11 @@ class _Watcher:
     ) -> None:
         self.candidates += 1
         status = evaluation.status if evaluation is not None else candidate.status
+        if candidate.block:
+            entered = insertion is not None and insertion.entered
+            for key in (("operator", candidate.operator), ("model", candidate.model)):
+                count = self.made.setdefault(key, Counter())
+                count.update(children=1, runnable=int(status == "ok"), entered=int(entered))
         if status is not None and status.value != "ok":
             self.counts[status.value] = self.counts.get(status.value, 0) + 1
             self.examples.setdefault(status.value, (candidate, evaluation))
@@ -84,6 +102,14 @@ class _Watcher:
             if candidate.parents and candidate.parents[0] in self.blocks:
                 self.first_parents[candidate.id] = candidate.parents[0]
             self.blocks[candidate.id] = candidate.block
+
+    def makers(self) -> list[Maker]:
+        kinds = ("operator", "model")
+        return [
+            Maker(kind=kind, name=name, **self.made[kind, name])
+            for kind, name in sorted(self.made, key=lambda key: (kinds.index(key[0]), key[1]))
+            if name
+        ]
 
     def failures(self) -> list[Failure]:
         found = []
@@ -156,6 +182,7 @@ def _read(folder: Path, journal: Journal) -> Record:
         objective=msgspec.convert(meta["objective"], Objective),
         axes=archive.space.axes,
         candidates=watcher.candidates,
+        makers=watcher.makers(),
         failures=watcher.failures(),
         lineage=[] if best is None else _lineage(journal, watcher, best),
         events=list(journal.events()),

@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from elm.archive import Archive, GridSpace
 from elm.budget import Budget
@@ -14,7 +14,7 @@ from elm.candidate import Attempt, Evaluation, Program, Proposal, Status
 from elm.journal import Journal
 from elm.pipeline import Pipeline
 from elm.search.map_elites import MapElites
-from elm.variation.base import Order
+from elm.variation.base import Operator, Order
 from environments.base import Axis
 from sandbox.protocol import Bundle, Task
 
@@ -73,14 +73,14 @@ class Fleet:
     def close(self) -> None: ...
 
 
-class Wobble:
+class Wobble(Operator):
     """Rounds a Gaussian step, so that duplicates occur; now and then says nothing at all."""
 
-    name: ClassVar[str] = "wobble"
-    parents, siblings = 1, 1
+    name = "wobble"
+    parents = 1
 
     def __init__(self, model_name: str = "", step: float = 1.0) -> None:
-        self.model_name = model_name
+        self.model_name, self.calls = model_name, int(bool(model_name))
         self.step = step
         self.made = 0
 

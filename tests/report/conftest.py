@@ -116,7 +116,8 @@ class SyntheticRun:
             program = Program({"p.py": f"# {EVIL}\nx = {identity}\n"})
         common: dict[str, Any] = {
             "id": identity, "block": block, "seed": 2**62 + identity,
-            "operator": "prompt" if block else "seed", "model": "tiny" if block else "",
+            "operator": ("prompt" if index else "diff") if block else "seed",
+            "model": "tiny" if block else "",
         }  # fmt: skip
         if block and index == 4:
             return Candidate(

@@ -56,6 +56,8 @@ def test_the_page_shows_the_run(finished_run, finished_page):
     run, page = finished_run, finished_page
     text = " ".join(page.text.split())
     best = run.archive.best.evaluation.fitness
+    for word in ("Who made what", "operator diff", "operator prompt", "model tiny"):
+        assert word in text
     for word in (f"{best:g} m", f"candidate {run.best}", "Coverage", "QD score", "Lineage",
                  "runtime error", "duplicate", "the same program as candidate 0", "seed first",
                  "Configuration", "slot 1 restarted", "tiny", "archive_sha256",

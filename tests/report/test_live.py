@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from elm.budget import Budget
-from elm.pipeline import Progress
+from elm.progress import Progress
 from elm.report.live import PlainView, RichView, plain_line, view
 from elm.report.result import print_result
 
