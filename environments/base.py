@@ -31,7 +31,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -88,6 +88,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     opening: str  # how every program starts: the signature, and what must follow it
     preamble: str = ""  # the API that the program may use, as the model should see it
     commit_messages: tuple[tuple[str, float], ...] = ()  # for diffs, with their weights
+    # What may change where a file marks nothing itself: all of it, or the function `entry` alone.
+    evolve: Literal["file", "entry"] = "file"
 
 
 class Environment(ABC):
@@ -104,6 +106,9 @@ class Environment(ABC):
     producer_modules: ClassVar[tuple[str, ...]]
     judge_modules: ClassVar[tuple[str, ...]] = ()  # may be left out only where scoring is "inside"
     scoring: ClassVar[str] = "artifact"
+    # Settings that name a file of the machine where the environment is built. A sandbox server
+    # opens no file because a stranger says so: these must be left out there.
+    paths: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def seeds(self) -> Sequence[Seed]:

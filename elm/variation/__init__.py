@@ -14,10 +14,14 @@ __all__ = ["OPERATORS", "Operator", "Order", "build"]
 
 # Imported once they are chosen, so that a run without a language model loads none.
 OPERATORS = {
+    "crossover": "elm.variation.crossover:Crossover",
+    "diff": "elm.variation.diff:Diff",
     "gaussian": "elm.variation.gaussian:Gaussian",
     "iso_line": "elm.variation.iso_line:IsoLine",
+    "mixed": "elm.variation.mixed:Mixed",
     "prompt": "elm.variation.prompt:PromptOperator",
     "random": "elm.variation.random_program:RandomProgram",
+    "rewrite": "elm.variation.rewrite:Rewrite",
     "syntax_tree": "elm.variation.syntax_tree:SyntaxTree",
 }
 

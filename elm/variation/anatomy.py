@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 import msgspec
+
+from elm.variation.parsing import parses, statements
 
 
 class Anatomy(msgspec.Struct, frozen=True):
@@ -23,17 +26,16 @@ class Anatomy(msgspec.Struct, frozen=True):
         return len(line) - len(line.lstrip())
 
 
+@lru_cache(maxsize=256)  # parents are varied again and again
 def dissect(text: str, entry: str) -> Anatomy:
     """Finds the function `entry` at the top level of a file.
 
     Raises:
         LookupError: if the file does not parse or has no such function.
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise LookupError(f"the program does not parse: {error}") from None
-    for node in tree.body:
+    if (error := parses(text)) is not None:
+        raise LookupError(f"the program does not parse: {error}")
+    for node in statements(text):
         if isinstance(node, ast.FunctionDef) and node.name == entry:
             break
     else:

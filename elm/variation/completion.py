@@ -6,6 +6,7 @@ import ast
 import re
 
 from elm.models.base import StopRule
+from elm.variation.parsing import parses, statements
 
 _QUOTED = re.compile(r"""("([^"\\]|\\.)*"|'([^'\\]|\\.)*'|#.*)""")
 _SAME_LINES = 3  # in a row: the model is stuck
@@ -83,19 +84,8 @@ def end_of_function(indent: int, statements: int | None = None) -> StopRule:
     return rule
 
 
-def parses(text: str) -> SyntaxError | None:
-    """What is wrong with a text, or None."""
-    try:
-        ast.parse(text)
-    except SyntaxError as error:
-        return error
-    except (ValueError, RecursionError, MemoryError) as error:
-        return SyntaxError(str(error) or type(error).__name__)
-    return None
-
-
 def _returns(text: str, entry: str) -> bool:
-    for node in ast.parse(text).body:
+    for node in statements(text):
         if isinstance(node, ast.FunctionDef) and node.name == entry:
             return isinstance(node.body[-1], ast.Return | ast.Raise)
     return False

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from msgspec import Meta
 
 from elm.candidate import Proposal
 from elm.models.base import LanguageModel
 from elm.variation import vector
-from elm.variation.base import Order
+from elm.variation.base import Operator, Order
 from environments.base import Environment
 
 
-class Gaussian:
+class Gaussian(Operator):
     """Adds independent normal steps to coordinates of the first parent.
 
     Args:
@@ -30,10 +30,8 @@ class Gaussian:
         ValueError: for a wrong setting.
     """
 
-    name: ClassVar[str] = "gaussian"
+    name = "gaussian"
     parents = 1
-    siblings = 1
-    model_name = ""
 
     def __init__(
         self,

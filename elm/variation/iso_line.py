@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from msgspec import Meta
 
 from elm.candidate import Proposal
 from elm.models.base import LanguageModel
 from elm.variation import vector
-from elm.variation.base import Order
+from elm.variation.base import Operator, Order
 from environments.base import Environment
 
 
-class IsoLine:
+class IsoLine(Operator):
     """A small step in every direction, and one along the line between two elites.
 
     `child = a + iso_sigma * N(0, I) + line_sigma * N(0, 1) * (b - a)`: elites of an archive often
@@ -37,10 +37,8 @@ class IsoLine:
     Correlation", 2018.
     """
 
-    name: ClassVar[str] = "iso_line"
+    name = "iso_line"
     parents = 2
-    siblings = 1
-    model_name = ""
 
     def __init__(
         self,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import ClassVar
 
 from elm.candidate import Proposal
 from elm.models.base import LanguageModel
-from elm.variation.base import Order
+from elm.variation.base import Operator, Order
 from environments.base import Environment
 
 
-class RandomProgram:
+class RandomProgram(Operator):
     """Asks the environment for a new program each time: the baseline that a search has to beat.
 
     Args:
@@ -23,10 +22,8 @@ class RandomProgram:
         ValueError: if the environment generates no random programs.
     """
 
-    name: ClassVar[str] = "random"
+    name = "random"
     parents = 0
-    siblings = 1
-    model_name = ""
 
     def __init__(self, environment: Environment, model: LanguageModel | None = None) -> None:
         try:

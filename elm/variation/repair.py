@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from elm.variation.completion import complete, parses
+from elm.variation.completion import complete
 from elm.variation.names import defined, stray
+from elm.variation.parsing import statements
 from elm.variation.shapes import Begun
 
 
 def _statements(text: str, first: int, last: int) -> list[tuple[int, int]]:
     """Lines (from, to), counted from 0, of the function's own statements within some lines."""
-    body = ast.parse(text).body[0]
+    body = statements(text)[0]
     assert isinstance(body, ast.FunctionDef)
     spans = [(s.lineno - 1, s.end_lineno or s.lineno) for s in body.body]
     return [(a, b) for a, b in spans if a >= first and b <= last]
@@ -72,7 +73,5 @@ def repair(
 
 def parses_as_one_function(text: str) -> bool:
     """Whether a text is one function and nothing else."""
-    if parses(text) is not None:
-        return False
-    body: Sequence[ast.stmt] = ast.parse(text).body
+    body = statements(text)
     return len(body) == 1 and isinstance(body[0], ast.FunctionDef)

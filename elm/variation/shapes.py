@@ -20,7 +20,7 @@ class Shown(msgspec.Struct, frozen=True):
     """A parent as the model sees it."""
 
     text: str
-    remark: str  # "" or a comment line
+    remark: str  # "" or comment lines
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -110,24 +110,30 @@ def _behind_text(parent: Anatomy, cut: int) -> int:
 
 
 def render(
-    shape: str, prompt: Prompt, parents: Sequence[Shown], header: str, begun: Begun
+    prompt: Prompt, parents: Sequence[Shown], header: str, begun: Begun, complaint: str = ""
 ) -> tuple[str, str]:
-    """The prompt as what every prompt of the run begins with, and what follows.
+    """The text to go on with, as what every prompt of the run begins with, and what follows.
 
     Args:
         parents: the one to be varied first; it is shown last, next to where the model goes on.
         header: what stands before the child's function in its file.
+        complaint: comment lines before the child.
     """
-    examples = [
-        (parent.remark + "\n" if parent.remark else "") + parent.text.strip() + "\n\n\n"
-        for parent in reversed(parents)
-    ]
-    preamble = prompt.preamble.strip("\n") + "\n\n\n" if prompt.preamble else ""
-    child = header + begun.text
-    if shape != "chat":
-        return preamble, "".join(examples) + child
-    # ChatML, which SmolLM2, Qwen and others were trained on.
-    opening = f"<|im_start|>user\n{prompt.instruction}\n\n```python\n{preamble}"
-    request = f"```\nWrite another, different `{prompt.entry}`. Answer with code only.<|im_end|>\n"
-    answer = f"<|im_start|>assistant\n```python\n{child}"
-    return opening, "".join(examples).rstrip("\n") + "\n" + request + answer
+    return _preamble(prompt), "".join(_examples(parents)) + complaint + header + begun.text
+
+
+def converse(prompt: Prompt, parents: Sequence[Shown]) -> str:
+    """The same as an instruction to a model that answers conversations."""
+    examples = "".join(_examples(parents)).rstrip("\n")
+    return (
+        f"{prompt.instruction}\n\n```python\n{_preamble(prompt)}{examples}\n```\n"
+        f"Write another, different `{prompt.entry}`. Answer with code only."
+    )
+
+
+def _preamble(prompt: Prompt) -> str:
+    return prompt.preamble.strip("\n") + "\n\n\n" if prompt.preamble else ""
+
+
+def _examples(parents: Sequence[Shown]) -> list[str]:
+    return [parent.remark + parent.text.strip() + "\n\n\n" for parent in reversed(parents)]

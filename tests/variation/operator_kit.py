@@ -1,14 +1,15 @@
-"""A small environment and parents of all kinds, for operators' tests."""
+"""A small environment, parents of all kinds and a scripted model, for operators' tests."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from elm.candidate import Candidate, Elite, Evaluation, Program, Status
-from environments.base import Axis, Environment, Objective, Seed
+from elm.candidate import Candidate, Elite, Evaluation, Program, Status, canonical_hash
+from elm.models import Completion, LanguageModel, Request
+from environments.base import Axis, Environment, Objective, Prompt, Seed
 
 PROGRAM = '''\
 def draw(width, height):
@@ -35,6 +36,13 @@ class Toy(Environment):
     producer_modules: ClassVar[tuple[str, ...]] = ()
     judge_modules: ClassVar[tuple[str, ...]] = ()
     bounds = (-2.0, 3.0)
+    prompt = Prompt(
+        instruction="draw(width, height) returns the rows of a picture.",
+        file="toy.py",
+        entry="draw",
+        opening="def draw(width, height):",
+        preamble="# There is nothing to import.\n",
+    )
 
     def seeds(self) -> Sequence[Seed]:
         return [Seed("picture", Program({"toy.py": PROGRAM}))]
@@ -43,17 +51,60 @@ class Toy(Environment):
         return Program({"toy.py": f"def draw(width, height):\n    return [{rng.random()}]\n"})
 
 
-def parent(files: dict[str, str] | None, number: int = 1) -> Elite:
-    """An elite of a program that was never executed."""
+class Scripted(LanguageModel):
+    """Says what a function of the request and of its number says, and remembers what it was asked.
+
+    What it is told to say may be a text, a `Completion`, or an exception to be raised.
+    """
+
+    def __init__(
+        self, answer: Callable[[Request, int], Any], *, continues: bool = True, name: str = "script"
+    ) -> None:
+        self.name, self.continues = name, continues
+        self.active_parameters = {name: 7}
+        self.answer = answer
+        self.requests: list[Request] = []
+        self.batches: list[int] = []
+
+    def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        first = len(self.requests)
+        self.requests += requests
+        self.batches.append(len(requests))
+        done = []
+        for number, request in enumerate(requests, first):
+            said = self.answer(request, number)
+            if isinstance(said, Exception):
+                raise said
+            if isinstance(said, str):
+                end = request.stop(said) if request.stop else None
+                said = Completion(text=said[:end], prompt_tokens=5, completion_tokens=3)
+            done.append(said)
+        return done
+
+    def close(self) -> None:
+        pass
+
+
+def parent(files: dict[str, str] | None, number: int = 1, **known: Any) -> Elite:
+    """An elite of a program that was never executed.
+
+    Args:
+        known: fields of its evaluation.
+    """
     program = None if files is None else Program(files)
+    try:
+        digest = canonical_hash(program) if program else ""
+    except SyntaxError:
+        digest = ""
+    known = {"status": Status.OK, "fitness": 0.0, "descriptor": (0.5,), **known}
     return Elite(
-        Candidate(id=number, block=0, program=program),
-        Evaluation(candidate=number, status=Status.OK, fitness=0.0, descriptor=(0.5,)),
+        Candidate(id=number, block=0, program=program, hash=digest),
+        Evaluation(candidate=number, **known),
     )
 
 
-def python(text: str, number: int = 1) -> Elite:
-    return parent({"toy.py": text}, number)
+def python(text: str, number: int = 1, **known: Any) -> Elite:
+    return parent({"toy.py": text}, number, **known)
 
 
 def vector(values: Any, number: int = 1) -> Elite:

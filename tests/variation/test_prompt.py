@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
+from operator_kit import Scripted
 
 from elm.candidate import Candidate, Elite, Evaluation, Program, Status, canonical_hash
 from elm.models import Completion, ModelError
@@ -40,36 +41,26 @@ class Toy:
     )
 
 
-class Script:
-    """Answers each request with the next text, and remembers what it was asked."""
+class Script(Scripted):
+    """Answers each request with the next text."""
 
-    name, active_parameters = "script", 1
+    def __init__(self, *answers, reason="stop", continues=True):
+        super().__init__(self._next, continues=continues)
+        self.answers, self.reason = answers, reason
 
-    def __init__(self, *answers, reason="stop"):
-        self.answers, self.reason, self.requests = answers, reason, []
-
-    def complete(self, requests):
-        self.requests += requests
-        done = []
-        for i, request in enumerate(requests):
-            answer = self.answers[i % len(self.answers)]
-            if isinstance(answer, Exception):
-                raise answer
-            end = request.stop(answer)
-            done.append(
-                Completion(
-                    text=answer[:end],
-                    prompt_tokens=7,
-                    completion_tokens=3,
-                    cached_tokens=2,
-                    finish_reason=self.reason,
-                    latency=0.5,
-                )
-            )
-        return done
-
-    def close(self):
-        pass
+    def _next(self, request, number):
+        answer = self.answers[number % len(self.answers)]
+        if isinstance(answer, Exception):
+            return answer
+        end = request.stop(answer) if request.stop else None
+        return Completion(
+            text=answer[:end],
+            prompt_tokens=7,
+            completion_tokens=3,
+            cached_tokens=2,
+            finish_reason=self.reason,
+            latency=0.5,
+        )
 
 
 def elite(number=0, source=HEADER + FUNCTION, fitness=12.5):
@@ -111,10 +102,42 @@ def test_parents_are_shown_in_order_with_the_varied_one_last():
 
 def test_chat_asks_the_instruction():
     model = Script("\n    return 1\n")
-    propose(model, shape="chat")
-    prompt = model.requests[0].prompt
-    assert "<|im_start|>user\nBuild something." in prompt
-    assert prompt.endswith("<|im_start|>assistant\n```python\n" + HEADER + Toy.prompt.opening)
+    (child,) = propose(model, shape="chat")
+    (request,) = model.requests
+    (turn,) = request.messages
+    assert turn.role == "user" and turn.content.startswith("Build something.")
+    assert turn.content.index("b = 5") < turn.content.index("b = 2")
+    assert request.prefill == "```python\n" + HEADER + Toy.prompt.opening
+    assert child.program.source == HEADER + Toy.prompt.opening + "\n    return 1\n"
+    assert child.attempts[0].prompt == request.text
+
+
+def test_auto_is_mixed_or_chat_as_the_model_can():
+    told = {}
+    for continues in (True, False):
+        model = Script("9\n    z = 4\n", continues=continues)
+        PromptOperator(Toy(), model).propose([Order((elite(0),), 1)])
+        told[continues] = model.requests[0]
+    assert told[True].prompt and not told[True].messages
+    assert told[False].messages and not told[False].prompt
+    assert not told[False].prefill and told[False].stop is None
+
+
+def test_a_model_that_answers_conversations_gives_whole_programs():
+    child = HEADER + FUNCTION.replace("a = 1", "a = 7")
+    model = Script(f"Here it is:\n```python\n{child}```\nEnjoy!", continues=False)
+    (made,) = propose(model, shape="chat")
+    assert made.status is None and made.program.source == child
+    (made,) = propose(Script("I am sorry.", continues=False), shape="chat")
+    assert made.status is Status.EMPTY_OUTPUT and made.detail
+    (made,) = propose(Script("```\ndef build(:\n```", continues=False), shape="chat")
+    assert made.status is Status.SYNTAX_ERROR and "line 1" in made.detail
+
+
+@pytest.mark.parametrize("shape", ["few_shot", "partial", "splice", "infill", "mixed"])
+def test_a_shape_that_the_model_cannot_go_on_with_is_refused(shape):
+    with pytest.raises(ValueError, match=rf"shape: '{shape}'.*'script'.*choose auto or chat"):
+        PromptOperator(Toy(), Script("", continues=False), shape=shape)
 
 
 def test_a_partial_child_begins_like_its_parent_at_a_line_that_the_seed_decides():

@@ -320,3 +320,10 @@ def test_sources_find_every_expression_where_it_stands(kind: str) -> None:
         ):
             text = source.segment(spot.node).decode()
             assert same_tree(ast.parse(f"({text})", mode="eval").body, spot.node)
+
+
+def test_a_name_that_nothing_binds_may_become_any_variable() -> None:
+    text = "def f(a, b):\n    both = [c, b, print]\n    return both\n"
+    made = set(children(only("name"), text))
+    assert any("[a, b, print]" in child for child in made)
+    assert all("print]" in child for child in made), "a builtin is bound"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from elm.variation.syntax_tree import literals
 from elm.variation.syntax_tree.constants import change_number, is_literal
-from elm.variation.syntax_tree.names import is_numeric, kinds
+from elm.variation.syntax_tree.names import is_numeric, kinds, undefined
 from elm.variation.syntax_tree.source import Edit, Source, Spot
 
 # Operators by family; one is replaced by another of its family. `**` is left but never chosen:
@@ -73,16 +73,20 @@ def operator(rng: random.Random, source: Source, others: Sequence[Source]) -> li
 
 
 def rename(rng: random.Random, source: Source, spot: Spot) -> Edit | None:
-    """The edit that reads another variable of the same kind instead."""
+    """The edit that reads another variable instead: of the same kind, if its kind is known.
+
+    A name that nothing binds may become any variable: it is misspelt, or its binding is lost.
+    """
     node = spot.node
     if not isinstance(node, ast.Name):
         return None
     known = kinds(source, spot.scope)
-    if node.id not in known:
+    if node.id not in known and node.id not in undefined(source.tree):
         return None
+    kind = known.get(node.id)
     beside: list[ast.expr] = spot.parent.args if isinstance(spot.parent, ast.Call) else [node]
     used = {other.id for other in beside if isinstance(other, ast.Name)}
-    names = [n for n, kind in known.items() if kind == known[node.id] and n not in used]
+    names = [n for n, other in known.items() if kind in (None, other) and n not in used]
     if not names:
         return None
     return Edit(source.start(node), source.end(node), rng.choice(names).encode())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, ClassVar, overload
+from typing import Annotated, overload
 
 from msgspec import Meta
 
 from elm.candidate import MAX_SOURCE_BYTES, Program, Proposal, Status
 from elm.models.base import LanguageModel
-from elm.variation.base import Order
+from elm.variation.base import Operator, Order
 from elm.variation.syntax_tree import constants, expressions, statements
 from elm.variation.syntax_tree.constants import Mutation
 from elm.variation.syntax_tree.names import undefined
@@ -45,7 +45,7 @@ TRIES = 24  # for one mutation; many programs have no place for some kinds
 BROKEN = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
-class SyntaxTree:
+class SyntaxTree(Operator):
     """Varies the first parent by one or more random edits of its syntax tree.
 
     Numbers, strings, operators, names, calls, expressions and statements are changed where they
@@ -67,9 +67,7 @@ class SyntaxTree:
         ValueError: for a wrong setting.
     """
 
-    name: ClassVar[str] = "syntax_tree"
-    siblings = 1
-    model_name = ""
+    name = "syntax_tree"
 
     def __init__(
         self,
