@@ -5,18 +5,31 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from elm.models.base import Completion, LanguageModel, ModelError, Request, StopRule
-from elm.models.settings import ModelSettings, read
+from elm.models.base import (
+    Completion,
+    FatalModelError,
+    LanguageModel,
+    Message,
+    ModelError,
+    Request,
+    StopRule,
+)
+from elm.models.settings import ModelSettings, convert, read
+from environments.construct import suggestion
 
 __all__ = [
     "Completion",
+    "FatalModelError",
     "LanguageModel",
+    "Message",
     "ModelError",
     "ModelSettings",
     "Request",
     "StopRule",
     "build",
 ]
+
+KINDS = ("none", "stub", "bundled", "transformers", "openai", "litellm", "ensemble")
 
 
 def build(settings: dict[str, Any]) -> LanguageModel | None:
@@ -25,6 +38,19 @@ def build(settings: dict[str, Any]) -> LanguageModel | None:
     Raises:
         ModelError: for a wrong setting, missing weights or a missing package, in one line.
     """
+    kind = settings.get("kind")
+    if kind not in KINDS:
+        raise ModelError(
+            f"model.kind: no {kind!r}, known: {', '.join(KINDS)}{suggestion(kind, KINDS)}"
+        )
+    if kind == "ensemble":
+        from elm.models import ensemble
+
+        return ensemble.load(convert(settings, ensemble.EnsembleSettings), build)
+    if kind in ("openai", "litellm"):
+        from elm.models import endpoint
+
+        return endpoint.build(convert(settings, endpoint.EndpointSettings))
     checked = read(settings)
     if checked.kind == "none":
         return None

@@ -9,14 +9,18 @@ import msgspec
 import torch
 
 from elm.models.base import StopRule
-from elm.models.sampling import Sampling, draw, uniform
+from elm.models.choosing import Arriving, Chooser, works_alone
+from elm.models.sampling import Sampling
 from elm.models.trunks import Layout
 
-_STALE = 0.25  # the share of finished rows at which the batch is made smaller
+STALE = 0.25  # the share of finished rows at which the batch is made smaller
 
 
 class Engine(Protocol):
     """Runs one batch of rows; `logits` are (rows, vocabulary) in float32."""
+
+    cached: list[int]
+    """Of each row that was started: prompt tokens that were computed for another."""
 
     def start(self, layout: Layout, room: int) -> torch.Tensor:
         """Takes in the prompts, with space for `room` new tokens; logits of the first of them."""
@@ -65,19 +69,12 @@ class Row(msgspec.Struct):
 
     seed: int
     stop: StopRule | None
-    avoid: list[int] = []  # tokens that should not be repeated, and how much that is made dearer
+    avoid: Sequence[int] = ()  # tokens not to be repeated, and how much that is made dearer
     penalty: float = 0.0
     tokens: list[int] = []
     text: str | None = None  # set once it is finished
     count: int = 0  # tokens of the text
     finish_reason: str = "stop"
-
-    def copied(self) -> int | None:
-        """The token that would go on repeating what is to be avoided, if nothing else was said."""
-        count = len(self.tokens)
-        if count < len(self.avoid) and self.penalty and self.tokens == self.avoid[:count]:
-            return self.avoid[count]
-        return None
 
     def _finish(self, words: Vocabulary, end: int | None, reason: str) -> None:
         text = words.decode(self.tokens)
@@ -103,37 +100,43 @@ class Row(msgspec.Struct):
         return self.stop(words.decode(self.tokens)) if self.stop else None
 
 
-def _discourage(logits: torch.Tensor, rows: Sequence[Row]) -> None:
-    """Makes it less likely that a row repeats what it should not.
-
-    It is the uncertain tokens (a number, a name) that this changes, while syntax, of which a
-    model is sure, stays as it is.
-    """
-    pairs = [(i, row.copied(), row.penalty) for i, row in enumerate(rows) if row.text is None]
-    for i, token, penalty in pairs:
-        if token is not None:
-            logits[i, token] -= penalty
-
-
 @torch.inference_mode()
 def generate(
-    engine: Engine, layout: Layout, rows: Sequence[Row], words: Vocabulary, how: Sampling, room: int
+    engine: Engine,
+    layout: Layout,
+    rows: Sequence[Row],
+    words: Vocabulary,
+    how: Sampling,
+    room: int,
+    ahead: bool | None = None,
 ) -> None:
-    """Fills in the rows. A row's draws depend on its own seed and step alone."""
+    """Fills in the rows. A row's draws depend on its own seed and step alone.
+
+    Args:
+        ahead: whether a step is begun before the tokens that it appends are looked at here, so
+            that an accelerator never waits for this loop; it costs one step beyond the end. None:
+            where there is an accelerator. The completions are the same.
+    """
     logits = engine.start(layout, room)
-    alive = list(rows)
+    if ahead is None:
+        ahead = works_alone(logits.device)
+    alive, chooser = list(rows), Chooser(rows, how, room, logits.device)
     for step in range(room):
-        _discourage(logits, alive)
-        drawn = draw(logits, [uniform(row.seed, step) for row in alive], how)
-        for row, token in zip(alive, drawn.tolist(), strict=True):
+        drawn = chooser.draw(logits)
+        arriving = Arriving(drawn)
+        if ahead and step + 1 < room:
+            logits = engine.step(drawn)
+        for row, token in zip(alive, arriving.tokens(), strict=True):
             if row.text is None:
                 row.take(token, words, room)
         left = [i for i, row in enumerate(alive) if row.text is None]
         if not left:
             return
         # Moving caches costs as much as some steps, so finished rows go a quarter at a time.
-        if len(alive) - len(left) >= max(1.0, _STALE * len(alive)):
+        if len(alive) - len(left) >= max(1.0, STALE * len(alive)):
             engine.keep(left)
+            chooser.keep(left)
             alive = [alive[i] for i in left]
-            drawn = drawn[left]
-        logits = engine.step(drawn)
+            drawn, logits = drawn[left], logits[left]
+        if not ahead:
+            logits = engine.step(drawn)

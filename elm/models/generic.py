@@ -13,11 +13,10 @@ from elm.models.trunks import Layout
 class GenericEngine:
     """Keeps the cache that `transformers` makes, with prompts padded on the left."""
 
-    base_was_kept = False
-
     def __init__(self, model: Any, device: torch.device) -> None:
         self._model, self._device = model, device
         self._cache: Any = None
+        self.cached: list[int] = []
 
     def _forward(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         output = self._model(
@@ -35,6 +34,7 @@ class GenericEngine:
         prompts = [
             group.trunk[: row.shared] + row.rest for group in layout.groups for row in group.rows
         ]
+        self.cached = [0] * len(prompts)
         longest = max(map(len, prompts))
         tokens = torch.zeros(len(prompts), longest, dtype=torch.int64)
         mask = torch.zeros_like(tokens)
@@ -54,6 +54,6 @@ class GenericEngine:
         return logits
 
     def keep(self, rows: Sequence[int]) -> None:
-        index = torch.tensor(rows, device=self._device)
+        index = torch.tensor(rows)  # on the processor: layers may lie on several devices
         self._cache.batch_select_indices(index)
         self._mask, self._position = self._mask[index], self._position[index]

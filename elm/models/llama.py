@@ -11,7 +11,7 @@ out once for the processor.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,16 +19,22 @@ import torch.nn.functional as F
 from elm.models.trunks import Group, Layout
 
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-_NEVER = float("-inf")
+NEVER = float("-inf")
 
 
 def supports(config: Any) -> bool:
-    """Whether a model of this configuration is one that `LlamaWeights` computes exactly."""
+    """Whether a model of this configuration is one that `LlamaWeights` computes exactly.
+
+    Mistral is a Llama that may look at a window of its past only, Qwen2 one whose queries, keys
+    and values have a bias; the windows are not computed here.
+    """
+    windows = getattr(config, "layer_types", None) or ["full_attention"]
+    if config.model_type == "mistral" and getattr(config, "sliding_window", None) is not None:
+        return False
     return (
-        config.model_type == "llama"
+        config.model_type in ("llama", "mistral", "qwen2")
+        and set(windows) == {"full_attention"}
         and config.hidden_act == "silu"
-        and not getattr(config, "attention_bias", False)
-        and not getattr(config, "mlp_bias", False)
         and getattr(config, "quantization_config", None) is None
         and (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
         in ("default", "linear", "llama3")
@@ -36,10 +42,10 @@ def supports(config: Any) -> bool:
 
 
 class _Linear:
-    """y = x W^T with the weight laid out for the processor where oneDNN can do that."""
+    """y = x W^T + b with the weight laid out for the processor where oneDNN can do that."""
 
-    def __init__(self, weight: torch.Tensor, rows: int) -> None:
-        self.weight, self.packed = weight, False
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, rows: int) -> None:
+        self.weight, self.bias, self.packed = weight, bias, False
         if weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
             try:
                 self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
@@ -49,8 +55,15 @@ class _Linear:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if self.packed:
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")
-        return F.linear(x, self.weight)
+            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return F.linear(x, self.weight, self.bias)
+
+
+class _Part(NamedTuple):
+    """A share of a joined product."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
 
 
 class LlamaWeights:
@@ -66,36 +79,41 @@ class LlamaWeights:
         self._rotary = model.model.rotary_emb
         self._turns = torch.empty(0, self.head_size // 2, dtype=torch.complex64, device=device)
 
-        def linear(weight: torch.Tensor, norm: torch.Tensor | None = None) -> _Linear:
-            weight = weight.detach().float()
+        def linear(parts: Sequence[Any], norm: torch.Tensor | None = None) -> _Linear:
+            weight = torch.cat([part.weight.detach() for part in parts]).float()
             if norm is not None:
                 weight = weight * norm.detach().float()
-            return _Linear(weight.to(device, dtype).contiguous(), rows)
+            bias = None
+            if parts[0].bias is not None:
+                bias = torch.cat([part.bias.detach() for part in parts]).to(device, dtype)
+            return _Linear(weight.to(device, dtype).contiguous(), bias, rows)
 
         # Pairs that are turned together lie side by side, so that they are complex numbers.
         half = self.head_size // 2
         order = torch.arange(self.head_size).view(2, half).t().reshape(-1)
 
-        def paired(weight: torch.Tensor) -> torch.Tensor:
-            heads = weight.detach().view(-1, self.head_size, weight.shape[1])
-            return heads[:, order].reshape(weight.shape)
+        def paired(layer: Any) -> Any:
+            def turned(x: torch.Tensor) -> torch.Tensor:
+                heads = x.detach().view(-1, self.head_size, *x.shape[1:])
+                return heads[:, order].reshape(x.shape)
+
+            bias = None if layer.bias is None else turned(layer.bias)
+            return _Part(turned(layer.weight), bias)
 
         self.embedding = model.model.embed_tokens.weight.detach().to(device, dtype)
         self.qkv, self.out, self.gate_up, self.down = [], [], [], []
         for layer in model.model.layers:
             attention, mlp = layer.self_attn, layer.mlp
-            q, k = paired(attention.q_proj.weight), paired(attention.k_proj.weight)
-            joined = torch.cat([q, k, attention.v_proj.weight])
-            self.qkv.append(linear(joined, layer.input_layernorm.weight))
-            self.out.append(linear(attention.o_proj.weight))
-            joined = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])
-            self.gate_up.append(linear(joined, layer.post_attention_layernorm.weight))
-            self.down.append(linear(mlp.down_proj.weight))
-        self.head = linear(model.lm_head.weight, model.model.norm.weight)
+            parts = [paired(attention.q_proj), paired(attention.k_proj), attention.v_proj]
+            self.qkv.append(linear(parts, layer.input_layernorm.weight))
+            self.out.append(linear([attention.o_proj]))
+            parts = [mlp.gate_proj, mlp.up_proj]
+            self.gate_up.append(linear(parts, layer.post_attention_layernorm.weight))
+            self.down.append(linear([mlp.down_proj]))
+        self.head = linear([model.lm_head], model.model.norm.weight)
 
-    def turns(self, positions: torch.Tensor) -> torch.Tensor:
-        """Rotations (tokens, 1, head_size / 2) as complex numbers."""
-        need = int(positions.max()) + 1
+    def turns(self, positions: torch.Tensor, need: int) -> torch.Tensor:
+        """Rotations (tokens, 1, head_size / 2) as complex numbers, of positions below `need`."""
         if need > len(self._turns):
             every = torch.arange(max(need, 2 * len(self._turns)), device=self.device)
             x = torch.zeros(1, device=self.device)
@@ -104,13 +122,18 @@ class LlamaWeights:
             self._turns = torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float())
         return self._turns[positions].unsqueeze(1)
 
-    def hidden(self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
+    def hidden(
+        self, tokens: torch.Tensor, positions: torch.Tensor, end: int, attend: Attend
+    ) -> torch.Tensor:
         """Hidden states (tokens, size) before the last norm, in float32.
+
+        `end` is one more than the largest position: to look for it would mean to wait for the
+        device.
 
         `attend(layer, q, k, v)` is given (tokens, heads, head_size) and returns the mixed values
         in the shape of q. The residual stream stays in float32 whatever the weights are.
         """
-        turns, size = self.turns(positions), (self.size,)
+        turns, size = self.turns(positions, end), (self.size,)
         turned, count = self.heads + self.kv_heads, len(tokens)
         x = self.embedding[tokens].float()
         for layer in range(self.layers):
@@ -153,6 +176,13 @@ def attention(
     return (scores - total).exp().to(q.dtype) @ v, total.squeeze(-1)
 
 
+def _cached(group: Group, known: int) -> list[int]:
+    """Prompt tokens of each row that were computed for another. A trunk is its first longest
+    row's, but for what is known of it."""
+    payer = next(i for i, row in enumerate(group.rows) if row.shared == len(group.trunk))
+    return [known if i == payer else row.shared for i, row in enumerate(group.rows)]
+
+
 Memory = tuple[list[torch.Tensor], list[torch.Tensor]]  # keys and values of each layer
 
 
@@ -161,6 +191,8 @@ class LlamaEngine:
 
     def __init__(self, weights: LlamaWeights) -> None:
         self.w = weights
+        self.cached: list[int] = []
+        self.base_was_kept = False
         self._base: tuple[tuple[int, ...], Memory] | None = None
 
     # Prompts ---------------------------------------------------------------------------------
@@ -171,7 +203,7 @@ class LlamaEngine:
         count, share = len(tokens), self.w.heads // self.w.kv_heads
         keys: list[torch.Tensor] = []
         values: list[torch.Tensor] = []
-        ahead = torch.full((count, count), _NEVER, dtype=w.dtype, device=w.device).triu(1)
+        ahead = torch.full((count, count), NEVER, dtype=w.dtype, device=w.device).triu(1)
         mask = torch.cat([torch.zeros(count, start, dtype=w.dtype, device=w.device), ahead], 1)
         # The query heads that share a key head stand one after the other along the queries.
         mask = mask.repeat(share, 1).view(1, 1, share * count, start + count)
@@ -188,7 +220,7 @@ class LlamaEngine:
             return mixed[0].reshape(w.heads, count, w.head_size).transpose(0, 1)
 
         places = torch.arange(start, start + count, device=w.device)
-        x = w.hidden(torch.tensor(tokens, device=w.device), places, attend)
+        x = w.hidden(torch.tensor(tokens, device=w.device), places, start + count, attend)
         return x, (keys, values)
 
     def _base_of(self, tokens: tuple[int, ...]) -> tuple[Memory | None, bool]:
@@ -203,15 +235,25 @@ class LlamaEngine:
         self._base = (tokens, self._segment(tokens, None)[1])
         return self._base[1], False
 
+    def _trunk(
+        self, tokens: tuple[int, ...], skip: int, base: Memory | None
+    ) -> tuple[torch.Tensor, Memory, int]:
+        """Hidden states and memory of a trunk whose first `skip` tokens are the base, and how many
+        of its tokens were computed before."""
+        return *self._segment(tokens[skip:], base), 0
+
     def start(self, layout: Layout, room: int) -> torch.Tensor:
         """Takes in the prompts; returns the logits (rows, vocabulary) of their first new tokens."""
         w = self.w
         base, self.base_was_kept = self._base_of(layout.base)
         skip = len(layout.base)
         memories, finals = [], {}
-        for group in layout.groups:
-            x, memory = self._segment(group.trunk[skip:], base)
+        self.cached = []
+        for g, group in enumerate(layout.groups):
+            there = skip if g or self.base_was_kept else 0
+            x, memory, known = self._trunk(group.trunk, skip, base)
             memories.append(memory)
+            self.cached += _cached(group, max(there, known))
             for row in group.rows:
                 if not row.rest:
                     finals[row.index] = x[row.shared - skip - 1]
@@ -225,8 +267,9 @@ class LlamaEngine:
         self._values = [torch.zeros_like(keys) for keys in self._keys]
         self._hidden = torch.zeros(count, 1, 1, length, dtype=w.dtype, device=w.device)
         for i, row in enumerate(rows):
-            self._hidden[i, ..., : self._own_start - len(row.rest)] = _NEVER
-        self._position = torch.tensor([row.length for row in rows], device=w.device)
+            self._hidden[i, ..., : self._own_start - len(row.rest)] = NEVER
+        self._lengths = [row.length for row in rows]
+        self._position = torch.tensor(self._lengths, device=w.device)
         self._column = self._own_start
         self._alive = list(range(count))
         for g, group in enumerate(layout.groups):
@@ -278,7 +321,7 @@ class LlamaEngine:
         used = [g for g, kept in enumerate(members) if kept]
         slots = max(len(kept) for kept in members)
         longest = max(row.shared for kept in members for row in kept)
-        mask = torch.full((len(used), slots, share, longest), _NEVER, device=w.device)
+        mask = torch.full((len(used), slots, share, longest), NEVER, device=w.device)
         for n, g in enumerate(used):
             mask[n, :, :, :1] = 0.0  # an empty slot must attend to something
             for s, row in enumerate(members[g]):
@@ -305,6 +348,7 @@ class LlamaEngine:
             self._keys[layer] = self._keys[layer][index]
             self._values[layer] = self._values[layer][index]
         self._hidden, self._position = self._hidden[index], self._position[index]
+        self._lengths = [self._lengths[i] for i in rows]
         self._alive = list(rows)
         self._regroup()
 
@@ -339,7 +383,8 @@ class LlamaEngine:
             weight = torch.sigmoid(own_total - trunk_total).unsqueeze(-1)
             return torch.lerp(trunk.float(), own.float(), weight).to(w.dtype)
 
-        x = w.hidden(tokens, self._position, attend)
+        x = w.hidden(tokens, self._position, max(self._lengths) + 1, attend)
         self._position = self._position + 1
+        self._lengths = [length + 1 for length in self._lengths]
         self._column += 1
         return w.logits(x)

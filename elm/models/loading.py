@@ -1,4 +1,4 @@
-"""Loads causal models with `transformers` and places them with `accelerate`."""
+"""Loads causal models with `transformers`, with their adapters, onto the device of this process."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import accelerate
 import torch
 import transformers
 from safetensors.torch import save_file
 
-from elm.models.base import ModelError
+from elm.models import adapters
+from elm.models.base import LanguageModel, ModelError
 from elm.models.causal import CausalModel
+from elm.models.continuous import ContinuousModel
+from elm.models.devices import choose_device, choose_dtype
 from elm.models.sampling import Sampling
 from elm.models.settings import ModelSettings
 from elm.models.weights import cache_folder, manifest, obtain, sha256_of
@@ -24,38 +26,75 @@ from elm.models.weights import cache_folder, manifest, obtain, sha256_of
 _SEAL = "converted.json"  # checksums of a converted model's files, written last
 
 
-def load(settings: ModelSettings) -> CausalModel:
-    """The model of a configuration, on the device that `accelerate` gives this process.
+def load(settings: ModelSettings) -> LanguageModel:
+    """The model of a configuration, on the device that this process is to use.
 
     Raises:
         ModelError: if it cannot be had, in one line that says what to do.
     """
+    folder = adapters.find(settings.adapter) if settings.adapter else None
+    device = choose_device(settings.device)
+    if device.type != "cpu":
+        torch.accelerator.set_device_index(device.index)
+    dtype = choose_dtype(settings.dtype, device)
+    name, fingerprint = settings.name, ""
+    try:
+        model, tokenizer = model_and_tokenizer(settings, dtype, device)
+        if settings.kind == "bundled":
+            parameters: int | None = manifest()[settings.name].active_parameters
+        else:
+            parameters = settings.active_parameters or _parameters(model)
+        if folder is not None:
+            fingerprint = adapters.fingerprint(folder)
+            model = adapters.merge(model, folder, _names(settings))
+            name = f"{settings.name}+{folder.name}"
+        common: dict[str, Any] = {
+            "dtype": dtype,
+            # What the library placed, by a map or for its quantisation, stays there.
+            "device": None if hasattr(model, "hf_device_map") else device,
+            "active_parameters": parameters,
+            "threads": settings.threads,
+            "micro_batch": settings.micro_batch,
+            "max_new_tokens": settings.max_new_tokens,
+            "sampling": Sampling(
+                temperature=settings.temperature, top_p=settings.top_p, top_k=settings.top_k
+            ),
+            "fingerprint": fingerprint,
+        }
+        if settings.engine == "continuous":
+            return ContinuousModel(name, model.eval(), tokenizer, **common)
+        return CausalModel(name, model.eval(), tokenizer, engine=settings.engine, **common)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        said = (str(error).splitlines() or ["out of memory"])[0]
+        raise ModelError(
+            f"model {settings.name} does not fit on {device}: {said}; choose a smaller model, "
+            "model.dtype=bfloat16, or model.device_map=auto (model=transformers), which spreads "
+            "it over all devices"
+        ) from error
+
+
+def model_and_tokenizer(
+    settings: ModelSettings, dtype: torch.dtype, device: torch.device
+) -> tuple[Any, Any]:
+    """The library's model of a configuration, not yet on its device, and its tokenizer.
+
+    Raises:
+        ModelError: if they cannot be had.
+    """
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    device = accelerate.PartialState().device
-    dtype = choose_dtype(settings.dtype, device)
     if settings.kind == "bundled":
-        model, tokenizer = base_model(settings.name)
-        parameters: int | None = manifest()[settings.name].active_parameters
-    else:
-        model, tokenizer = _from_hub(settings, dtype)
-        parameters = settings.active_parameters or _parameters(model)
-    if not hasattr(model, "hf_device_map"):
-        model = model.to(device)
-    return CausalModel(
-        settings.name,
-        model.eval(),
-        tokenizer,
-        dtype=dtype,
-        active_parameters=parameters,
-        threads=settings.threads,
-        micro_batch=settings.micro_batch,
-        max_new_tokens=settings.max_new_tokens,
-        sampling=Sampling(
-            temperature=settings.temperature, top_p=settings.top_p, top_k=settings.top_k
-        ),
-        engine=settings.engine,
-    )
+        return base_model(settings.name)
+    return _from_hub(settings, dtype, device)
+
+
+def _names(settings: ModelSettings) -> list[str]:
+    """What the model of a configuration is called, here and where it comes from."""
+    names = [settings.name]
+    if settings.kind == "bundled":
+        weights = manifest()[settings.name]
+        names += [weights.file.split(".")[0], *(source.name for source in weights.sources)]
+    return names
 
 
 def base_model(name: str) -> tuple[Any, Any]:
@@ -70,20 +109,8 @@ def base_model(name: str) -> tuple[Any, Any]:
             f"model.name: the manifest has no weights {name!r}, only {', '.join(sorted(known))}"
         )
     model, tokenizer = _from_gguf(name, obtain(name, known[name]), known[name].sha256)
+    model.config._name_or_path = name  # what adapters that are trained on it will say
     return model.eval(), tokenizer
-
-
-def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
-    """What products are computed in; "auto" takes 16 bits where the hardware multiplies them."""
-    if asked != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[
-            asked
-        ]
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
-        return torch.bfloat16
-    return torch.float32
 
 
 def _parameters(model: Any) -> int | None:
@@ -153,11 +180,16 @@ def _is_sealed(folder: Path, sha256: str) -> bool:
     return bool(seal["from"] == sha256)
 
 
-def _from_hub(settings: ModelSettings, dtype: torch.dtype) -> tuple[Any, Any]:
+def _from_hub(settings: ModelSettings, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
     options: dict[str, Any] = {"dtype": dtype, "revision": settings.revision or "main"}
     if settings.device_map:
         options["device_map"] = settings.device_map
     bits = "4" if settings.load_in_4bit else "8" if settings.load_in_8bit else ""
+    if bits and settings.adapter:
+        raise ModelError(
+            f"model.adapter is merged into the weights, which is not done with weights of {bits} "
+            f"bits; leave model.load_in_{bits}bit out"
+        )
     if bits:
         if importlib.util.find_spec("bitsandbytes") is None:
             raise ModelError(
@@ -167,7 +199,7 @@ def _from_hub(settings: ModelSettings, dtype: torch.dtype) -> tuple[Any, Any]:
         options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=settings.load_in_4bit, load_in_8bit=settings.load_in_8bit
         )
-        options.setdefault("device_map", "auto")
+        options.setdefault("device_map", {"": str(device)})
     try:
         model = transformers.AutoModelForCausalLM.from_pretrained(settings.name, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(

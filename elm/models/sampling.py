@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 
 _MASK = (1 << 64) - 1
@@ -33,12 +33,15 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"model.top_k must not be below 0, got {self.top_k}")
 
 
-def uniform(seed: int, step: int) -> float:
-    """A number in [0, 1) that depends on `seed` and `step` alone (splitmix64, Steele 2014)."""
-    x = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x632BE59BD9B4E019) & _MASK
+def uniform(seed: int, steps: int) -> list[float]:
+    """Numbers in [0, 1), each of `seed` and its step alone (splitmix64, Steele et al., 2014)."""
+    step = np.arange(steps, dtype=np.uint64)
+    x = step * np.uint64(0xD1342543DE82EF95)
+    x += np.uint64((seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & _MASK)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = ((x ^ (x >> shift)) * factor) & _MASK
-    return ((x ^ (x >> 31)) >> 11) / (1 << 53)
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+    numbers: list[float] = (((x ^ (x >> np.uint64(31))) >> np.uint64(11)) / (1 << 53)).tolist()
+    return numbers
 
 
 def _ranked(logits: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,7 +52,9 @@ def _ranked(logits: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tenso
     return values, tokens.gather(-1, order)
 
 
-def draw(logits: torch.Tensor, numbers: Sequence[float], how: Sampling) -> Any:
+def draw(
+    logits: torch.Tensor, numbers: Sequence[float] | torch.Tensor, how: Sampling
+) -> torch.Tensor:
     """One token for each row, by inverting the cumulative distribution.
 
     The vocabulary is never sorted: the likeliest tokens are looked up in growing numbers until
@@ -78,6 +83,6 @@ def draw(logits: torch.Tensor, numbers: Sequence[float], how: Sampling) -> Any:
     # A token belongs to the nucleus if those before it have not reached top_p yet.
     chances = chances * (reached - chances < how.top_p)
     reached = chances.cumsum(dim=-1)
-    aim = torch.tensor(numbers, dtype=torch.float64, device=logits.device).unsqueeze(1)
+    aim = torch.as_tensor(numbers, dtype=torch.float64, device=logits.device).unsqueeze(1)
     place = (reached <= aim * reached[:, -1:]).sum(dim=-1, keepdim=True)
     return tokens.gather(-1, place.clamp_(max=count - 1)).squeeze(1)

@@ -10,6 +10,14 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 
+TEMPLATE = (
+    "{% for m in messages %}{% if m.role == 'system' and not loop.first %}"
+    "{{ raise_exception('the system message comes first') }}{% endif %}"
+    "<{{ m.role }}>\n{{ m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>\n{% endif %}"
+)
+
+
 class Letters:
     """Token = code of an ASCII character."""
 
@@ -61,3 +69,20 @@ def build_tiny() -> Any:
 @pytest.fixture
 def tiny_llama() -> Any:
     return tiny()
+
+
+@pytest.fixture
+def tiny_folder(tmp_path: Any) -> Any:
+    """A folder as the hub has them: the tiny Llama, and a tokenizer with a chat template."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+    words = {chr(code): code for code in range(128)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    fast.chat_template = TEMPLATE
+    folder = tmp_path / "tiny-llama"
+    tiny().save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder

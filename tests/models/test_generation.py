@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import re
+
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 
 from elm.models import ModelError, Request  # noqa: E402
+from elm.models.decoding import Row, generate  # noqa: E402
 from elm.models.generic import GenericEngine  # noqa: E402
 from elm.models.llama import LlamaEngine, LlamaWeights, supports  # noqa: E402
 from elm.models.sampling import Sampling, draw, uniform  # noqa: E402
@@ -152,24 +156,116 @@ def test_micro_batches_change_nothing_in_float32(build_tiny, tiny_llama):
     assert texts(whole) == texts(cut)
 
 
-def test_a_prompt_over_the_context_is_refused_with_what_to_do(build_tiny):
-    with pytest.raises(ModelError, match=r"context of 512.*max_new_tokens"):
-        build_tiny().complete([Request(prompt="x" * 500, seed=0)])
-    with pytest.raises(ModelError, match="empty"):
-        build_tiny().complete([Request(prompt="", seed=0)])
+def test_a_prompt_over_the_context_fails_alone_and_says_what_to_do(build_tiny):
+    good = requests()[:2]
+    long, empty = Request(prompt="x" * 500, seed=0), Request(prompt="", seed=0)
+    model = build_tiny()
+    done = model.complete([good[0], long, empty, good[1]])
+    assert [c.finish_reason == "error" for c in done] == [False, True, True, False]
+    assert re.search(r"500 tokens.*context of 512.*max_new_tokens", done[1].error)
+    assert "empty" in done[2].error
+    assert (done[1].text, done[1].prompt_tokens, done[1].completion_tokens) == ("", 0, 0)
+    assert texts([done[0], done[3]]) == texts(model.complete(good))
+    assert [c.finish_reason for c in model.complete([long, empty])] == ["error", "error"]
 
 
-def test_models_that_are_not_plain_llamas_take_the_library_path(tiny_llama):
+def test_a_batch_that_breaks_is_one_line(build_tiny, monkeypatch):
+    model = build_tiny()
+
+    def step(self, tokens):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\nand more lines")
+
+    monkeypatch.setattr(LlamaEngine, "step", step)
+    with pytest.raises(ModelError, match="out of memory") as raised:
+        model.complete(requests())
+    assert "\n" not in str(raised.value) and "model.micro_batch" in str(raised.value)
+
+
+def test_looking_at_tokens_later_changes_none_of_them(build_tiny):
+    model = build_tiny(sampling=Sampling(temperature=2.0))
+
+    def rows(stop):
+        return [Row(seed=i, stop=stop, avoid=(100, 101), penalty=3.0) for i in range(len(PROMPTS))]
+
+    def stop(text):
+        place = text.find("\n")
+        return place if place >= 0 else None
+
+    layout = arrange([[ord(letter) for letter in prompt] for prompt in PROMPTS], SHARED)
+    for rule in (None, stop):
+        results = []
+        for ahead in (False, True):
+            made = rows(rule)
+            generate(model._engine, layout, made, model.words, model.sampling, 24, ahead)
+            results.append([(row.text, row.count, row.finish_reason) for row in made])
+        assert results[0] == results[1]
+        assert len(set(results[0])) == len(PROMPTS)
+
+
+def test_models_of_other_architectures_take_the_library_path(tiny_llama):
     assert supports(tiny_llama.config)
-    tiny_llama.config.attention_bias = True
-    assert not supports(tiny_llama.config)
+    for key, value in (("model_type", "gpt2"), ("hidden_act", "gelu")):
+        config = copy.deepcopy(tiny_llama.config)
+        setattr(config, key, value)
+        assert not supports(config)
+    assert supports(transformers.Qwen2Config(**SMALL))
+    assert not supports(
+        transformers.Qwen2Config(**SMALL, use_sliding_window=True, max_window_layers=1)
+    )
+    assert not supports(transformers.MistralConfig(**SMALL, sliding_window=16))
+    assert not supports(transformers.Gemma2Config(**SMALL))
+
+
+SMALL = {
+    "vocab_size": 128,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+    "bos_token_id": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "model"),
+    [
+        ("Qwen2Config", "Qwen2ForCausalLM"),
+        ("MistralConfig", "MistralForCausalLM"),
+        ("LlamaConfig", "LlamaForCausalLM"),
+    ],
+)
+def test_relatives_of_llama_are_computed_exactly(config, model, build_tiny):
+    extra = {
+        "MistralConfig": {"sliding_window": None},
+        "LlamaConfig": {"attention_bias": True, "mlp_bias": True},
+    }.get(config, {})
+    torch.manual_seed(1)
+    other = getattr(transformers, model)(getattr(transformers, config)(**SMALL, **extra)).eval()
+    for parameter in other.parameters():
+        parameter.data.normal_(1.0 if parameter.dim() == 1 else 0.0, 0.3)
+    fast = build_tiny(model=other, sampling=Sampling(temperature=0))
+    plain = build_tiny(model=other, sampling=Sampling(temperature=0), engine="transformers")
+    assert isinstance(fast._engine, LlamaEngine) and isinstance(plain._engine, GenericEngine)
+    prompts = [[ord(letter) for letter in prompt] for prompt in PROMPTS]
+    layout = arrange(prompts, SHARED)
+    with torch.inference_mode():
+        ours, theirs = fast._engine.start(layout, 8), plain._engine.start(layout, 8)
+        for _ in range(6):
+            torch.testing.assert_close(ours, theirs, atol=5e-4, rtol=1e-3)
+            tokens = theirs.argmax(-1)
+            ours, theirs = fast._engine.step(tokens), plain._engine.step(tokens)
+    assert texts(fast.complete(requests())) == texts(plain.complete(requests()))
 
 
 # Sampling ------------------------------------------------------------------------------------
 
 
 def test_uniform_numbers_are_spread_evenly_and_depend_on_both_arguments():
-    numbers = [uniform(seed, step) for seed in range(40) for step in range(50)]
+    numbers = [number for seed in range(40) for number in uniform(seed, 50)]
     assert len(set(numbers)) == 2000
     assert min(numbers) >= 0.0 and max(numbers) < 1.0
     assert abs(sum(numbers) / 2000 - 0.5) < 0.03

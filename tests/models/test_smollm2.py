@@ -17,7 +17,7 @@ def test_the_bundled_model_writes_walkers_that_run():
     from environments.sodarace.environment import Sodarace
 
     model = build(settings("model", "smollm2"))
-    assert model is not None and model.active_parameters == 134_515_008
+    assert model is not None and model.active_parameters == {"smollm2": 134_515_008}
     variation = settings("variation", "prompt")
     variation.pop("name")
     environment = Sodarace()
