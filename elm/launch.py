@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,9 @@ import yaml
 import elm.archive
 import elm.dispatch
 import elm.models
+import elm.sampler
+import elm.sampler.rank
+import elm.sampler.settings
 import elm.search
 import elm.variation
 from elm.archive import Archive
@@ -28,8 +32,14 @@ from elm.journal import Journal
 from elm.models.base import LanguageModel
 from elm.pipeline import Ending, Pipeline, RunError
 from elm.report.live import print_result, view
+from elm.sampler import Samplers
+from elm.sampler.job import job_of
+from elm.sampler.messages import Job
+from elm.sampler.rank import Rank
+from elm.sampler.settings import SamplerSettings
 from elm.variation.base import Operator
-from environments.base import Environment
+from elm.variation.regions import RegionError, rule
+from environments.base import Environment, Prompt
 
 
 def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str, Any]:
@@ -39,19 +49,30 @@ def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str
         config: nested plain mappings with the keys of `elm.config.Settings`; or give the keys as
             keyword arguments.
 
+    Under a launcher that starts several processes, the first of them runs the evolution, and the
+    others make children for it.
+
     Returns:
-        What `summary.json` holds; "ending" says why the run ended, "folder" where it lies.
+        What `summary.json` holds; "ending" says why the run ended, "folder" where it lies. In the
+        other processes of a launcher: "rank", and "parts", what it made.
 
     Raises:
         ConfigError, RunError, FolderError, JournalError, FleetError, ModelError: each with one
             line that names the key or file and says what to do.
     """
     settings = check({**(config or {}), **sections})
+    rank = elm.sampler.rank.current()
+    if rank is not None:
+        elm.sampler.rank.settle(rank)
+        if rank.number > 0:
+            return elm.sampler.serve_rank(settings, rank)
+    _refuse_order(settings)
     environment = build_environment(settings.environment)
     bundle = build_bundle(environment, settings.environment.get("limits"))
     with _settings_errors():
         archive = elm.archive.build(settings.archive, environment.axes, environment.objective.f_min)
         dispatcher = elm.dispatch.build(settings.dispatch)
+        samplers = elm.sampler.settings.read(settings.samplers)
     name = settings.run_name or _default_name(settings)
     folder = RunFolder(Path(settings.run_dir) / name)
     folder.refuse_if_taken(resume=settings.resume)
@@ -63,6 +84,7 @@ def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str
             stack.callback(model.close)
         operator = _build_operator(settings, environment, model)
         _refuse_endless(settings, operator)
+        _refuse_unpriced(settings, model)
         with _settings_errors():
             strategy = elm.search.build(
                 settings.search, parents=operator.parents, siblings=operator.siblings
@@ -88,7 +110,11 @@ def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str
             seed=settings.seed,
             batch_size=settings.batch_size,
             lookahead=settings.lookahead,
-            active_parameters=None if model is None else model.active_parameters,
+            order=settings.order,
+            model=model,
+            samplers=lambda clock: _open_samplers(
+                settings, samplers, operator, model, clock, job_of(settings, environment), rank
+            ),
             observer=observer,
         )
         with _stop_on_interrupt(pipeline):
@@ -98,6 +124,7 @@ def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str
             name,
             environment,
             "none" if model is None else model.name,
+            model is None or model.reproducible,
             pipeline,
             ending,
             resumed,
@@ -131,7 +158,57 @@ def _build_operator(
     settings: Settings, environment: Environment, model: LanguageModel | None
 ) -> Operator:
     with _settings_errors():
-        return elm.variation.build(settings.variation, environment, model)
+        operator = elm.variation.build(settings.variation, environment, model)
+    if operator.calls and environment.prompt is not None:
+        _refuse_broken_markers(environment, environment.prompt)
+    return operator
+
+
+def _refuse_broken_markers(environment: Environment, prompt: Prompt) -> None:
+    """Every child of a seed whose evolve regions are not closed would fail."""
+    for seed in environment.seeds():
+        try:
+            text = seed.program.files.get(prompt.file, "")
+            rule(text, entry=prompt.entry, evolve=prompt.evolve)
+        except RegionError as error:
+            raise ConfigError(
+                f"environment.name={environment.name}: seed {seed.name!r}, file {prompt.file}: "
+                f"{error}"
+            ) from None
+
+
+def _refuse_unpriced(settings: Settings, model: LanguageModel | None) -> None:
+    """A budget in money that nobody can count ends no run."""
+    if settings.budget.cost is not None and model is not None and not model.priced:
+        raise ConfigError(
+            f"budget.cost: nobody knows what {model.name} costs; set model.prices, or leave the "
+            "budget out"
+        )
+
+
+def _refuse_order(settings: Settings) -> None:
+    """Rows that join a batch as others leave it depend on who was faster."""
+    sections = [settings.model, *settings.model.get("members", {}).values()]
+    if settings.order == "committed" and any(s.get("engine") == "continuous" for s in sections):
+        raise ConfigError(
+            "model.engine: continuous batching makes no two runs alike, so it goes with "
+            "order=arrival only; add that, or leave the engine out"
+        )
+
+
+def _open_samplers(
+    settings: Settings,
+    samplers: SamplerSettings,
+    operator: Operator,
+    model: LanguageModel | None,
+    clock: Callable[[], float],
+    job: Job,
+    rank: Rank | None,
+) -> Samplers:
+    unit = (None if model is None else model.unit) or settings.batch_size
+    parts = (1 + settings.lookahead) * math.ceil(settings.batch_size / unit)
+    lanes = 1 if model is None else model.lanes
+    return elm.sampler.open_samplers(samplers, operator, lanes, clock, job, rank, parts=parts)
 
 
 def _refuse_endless(settings: Settings, operator: Operator) -> None:
@@ -155,6 +232,8 @@ def _open_journal(
     """A new journal, or the one to resume after checking that it is of the same run."""
     identity = settings.identity()
     identity["environment"] = {**identity["environment"], "version": environment.version}
+    if model is not None and model.fingerprint:
+        identity["model"] = {**identity["model"], "fingerprint": model.fingerprint}
     if settings.resume:
         journal = Journal(folder.journal)
         journal.check()
@@ -169,7 +248,7 @@ def _open_journal(
         "axes": [msgspec.to_builtins(axis) for axis in environment.axes],
         "objective": msgspec.to_builtins(environment.objective),
         "model_name": "" if model is None else model.name,
-        "active_parameters": None if model is None else model.active_parameters,
+        "active_parameters": {} if model is None else dict(model.active_parameters),
     }
     folder.write_text("config.yaml", yaml.safe_dump(msgspec.to_builtins(settings)))
     return Journal.create(folder.journal, meta)
@@ -220,6 +299,7 @@ def _summary(
     name: str,
     environment: Environment,
     model_name: str,
+    repeats: bool,
     pipeline: Pipeline,
     ending: Ending,
     resumed: int,
@@ -232,7 +312,12 @@ def _summary(
         "run_name": name,
         "ending": ending.value,
         "archive_sha256": archive.sha256(),
-        "reproducible": environment.reproducible and ending is not Ending.SECONDS,
+        "reproducible": (
+            environment.reproducible
+            and repeats
+            and settings.order == "committed"
+            and ending is not Ending.SECONDS
+        ),
         "resumed": resumed,
         "seed": settings.seed,
         "environment": environment.name,
@@ -240,6 +325,8 @@ def _summary(
         "model": model_name,
         "variation": settings.variation["name"],
         **metrics,
+        **pipeline.shares,
+        "samplers": pipeline.makers,
         "cells_by_children": len(by_children),
         "cells_total": archive.space.cells,
         "qd_offset": archive.f_min,

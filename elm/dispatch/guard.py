@@ -22,6 +22,7 @@ class Guard:
         tell: takes one line where a stranger knocks, once for each key. From another thread.
         look: finds keys that were enrolled since then; asked where somebody unknown knocks, from
             another thread.
+        whom: what those are called that are let in.
     """
 
     def __init__(
@@ -30,8 +31,10 @@ class Guard:
         enrolled: Iterable[str] = (),
         tell: Callable[[str], None] = lambda line: None,
         look: Callable[[], Iterable[str]] = tuple,
+        whom: str = "sandbox",
     ) -> None:
         self.own = own
+        self._whom = whom
         self._allowed = set(enrolled)
         self._strangers: set[str] = set()
         self._lock = threading.Lock()
@@ -73,7 +76,9 @@ class Guard:
             else:
                 known = True
         if not known:
-            self._tell(f"refused a sandbox with the key {text}: it is not enrolled with this run")
+            self._tell(
+                f"refused a {self._whom} with the key {text}: it is not enrolled with this run"
+            )
         return False
 
     def close(self) -> None:
