@@ -53,6 +53,7 @@ class Search:
         self.failures: list[str] = []
         self.children: list[tuple[Proposal, Status | None]] = []
         self.valid = self.runnable = self.distinct = 0
+        self.entered = 0  # children that the archive took
         self._next = 0
         for start in environment.seeds():
             self._take(start.program, canonical_hash(start.program))
@@ -80,6 +81,7 @@ class Search:
         if holder is None or evaluation.fitness > (holder.evaluation.fitness or 0.0):
             candidate = Candidate(id=number, block=0, program=program, hash=mark)
             self.cells[cell] = Elite(candidate, evaluation)
+            self.entered += number >= len(self.environment.seeds())
         return Status.OK
 
     def orders(self, block: int, size: int, operator: Any) -> list[Order]:

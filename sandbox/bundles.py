@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,5 +50,18 @@ def environment_bundle(name: str, settings: Mapping[str, Any]) -> Bundle:
         raise LookupError(name)
     if "name" in settings:
         raise ValueError(f"environment.name: unknown setting of {name!r}")
+    for key in _paths(choices[name]):
+        if settings.get(key) is not None:
+            raise ValueError(
+                f"environment.{key}: a server opens no files of its own for others; send the "
+                "environment as a bundle"
+            )
     environment = construct("environment", {"name": name, **settings}, choices)
     return msgspec.convert(environment.parts(), Bundle)
+
+
+def _paths(point: str) -> Sequence[str]:
+    """Settings of the environment at "module:class" that name files."""
+    module, _, attribute = point.partition(":")
+    paths: Sequence[str] = getattr(importlib.import_module(module), attribute).paths
+    return paths

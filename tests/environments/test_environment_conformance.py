@@ -20,12 +20,14 @@ from environments.artifact import BadArtifact
 from environments.base import Environment, read_modules, registry
 from environments.function.environment import Function
 from environments.image.environment import Image
+from environments.parity.environment import Parity
+from environments.puzzles.environment import Puzzles
 from environments.sodarace.environment import Sodarace
 from environments.string.environment import String
 
 pytest.importorskip("Box2D")
 
-OURS = {kind.name: kind for kind in (Sodarace, Image, Function, String)}
+OURS = {kind.name: kind for kind in (Sodarace, Image, Function, String, Parity, Puzzles)}
 KINDS = {name: point.load() for name, point in registry().items()} | OURS
 HUGE = "x" * 2_000_000
 BAD = [None, [], {}, math.nan, math.inf, True, 10**400, "", "plain text\n", HUGE, [[0, 1]], [None],

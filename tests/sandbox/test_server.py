@@ -84,6 +84,20 @@ def test_an_environment_scores_by_its_name(server: Server):
     assert environment_bundle("string", settings).digest == build_bundle(environment).digest
 
 
+def test_a_server_opens_no_file_for_a_stranger(server: Server, tmp_path: Path):
+    secret = tmp_path / "puzzles.json"
+    secret.write_text("[]")
+    for path in (secret, tmp_path / "missing.json"):
+        body = {
+            "files": {"sol.py": "def sol(): return 1"},
+            "environment": "puzzles",
+            "settings": {"file": str(path)},
+        }
+        reply = server.ask("POST", "/v1/evaluate", body)
+        assert 400 <= reply.status < 500
+        assert "a server opens no files of its own" in str(reply.body)
+
+
 def test_a_bundle_is_taken_whole(server: Server):
     bundle = msgspec.to_builtins(make_bundle())
     found = server.result("def main(): return 3", bundle=bundle)

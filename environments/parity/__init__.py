@@ -1,0 +1,1 @@
+"""Parity: programs to be repaired until they tell the parity of four bits."""

@@ -1,0 +1,1 @@
+"""Puzzles: programs whose return value has to satisfy a checker."""
