@@ -6,7 +6,16 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "transformers", "accelerate", "flask", "hydra", "matplotlib", "Box2D", "jinja2"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "accelerate",
+    "flask",
+    "hydra",
+    "matplotlib",
+    "Box2D",
+    "jinja2",
+} | {"openai", "litellm", "peft"}
 
 
 def loaded_by(module):
@@ -39,7 +48,17 @@ def test_the_sandbox_knows_no_search(module):
 
 @pytest.mark.parametrize(
     "module",
-    ["elm", "elm.launch", "elm.models", "elm.variation", "elm.report", "elm.cli", "elm.dispatch"],
+    [
+        "elm",
+        "elm.launch",
+        "elm.models",
+        "elm.models.endpoint",
+        "elm.variation",
+        "elm.report",
+        "elm.cli",
+        "elm.dispatch",
+        "elm.sampler",
+    ],
 )
 def test_the_search_loads_heavy_things_only_when_it_needs_them(module):
     packages, names = loaded_by(module)

@@ -13,7 +13,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["archive", "pipeline", "sandbox", "fleet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "archive", "pipeline", "sandbox", "fleet", "parity", "operators", "operators_overhead",
+        "endpoint",
+    ],
+)  # fmt: skip
 def test_small(name):
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", "--small"],

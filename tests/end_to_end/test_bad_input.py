@@ -27,6 +27,12 @@ FAST = ("environment=string", "budget.evaluations=40", "report=false")
         (["+environment.limits.cpu_seconds=0"], "limits.cpu_seconds must be above 0"),
         (["+environment.limits.cpu=1"], "environment.limits.cpu: no such limit"),
         (["model=transformers", "variation=prompt"], "model.name: this setting is needed"),
+        (["order=arival"], "order: expected one of committed, arrival, got 'arival', did you mean"),
+        (["samplers.lisen=3"], "samplers.lisen: no such setting, did you mean"),
+        (["samplers.patience=0"], "samplers.patience: expected float > 0.0, got 0"),
+        (["samplers.listen=tcp://*:0"], "samplers.keys: samplers.listen needs a folder"),
+        (["model=smollm2", "variation=prompt", "model.engine=continuous"], "order=arrival only"),
+        (["variation=mixed", "model=none"], "variation.operators.prompt"),
         (["resume=true", "run_name=missing"], "no run to resume"),
     ],
 )
