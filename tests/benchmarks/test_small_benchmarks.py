@@ -26,7 +26,7 @@ def test_small(name):
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=280,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     json.loads(done.stdout)

@@ -19,7 +19,7 @@ from waiting import is_alive, wait_until
 from elm.dispatch.base import Dispatcher, FleetError
 from sandbox.protocol import Bundle, Code, Evaluation, Status, Task
 
-PATIENCE = 90.0  # seconds for what takes one or two
+PATIENCE = 240.0  # seconds for what takes one or two
 BUNDLE = Bundle(environment="fine", producer=Code("p", {"p": ""}), judge=Code("j", {"j": ""}))
 BROKEN = Bundle(environment="broken", producer=Code("p", {"p": ""}), judge=Code("j", {"j": ""}))
 

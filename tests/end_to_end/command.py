@@ -30,7 +30,7 @@ class Command:
 
     def __call__(self, *overrides: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         process = self.start(*overrides)
-        out, err = process.communicate(timeout=280)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

@@ -44,8 +44,8 @@ MODEL = (
     "model=smollm2",
     "model.threads=1",
     "model.micro_batch=4",
-    "model.max_new_tokens=24",
-    "budget.model_calls=24",
+    "model.max_new_tokens=12",
+    "budget.model_calls=16",
     "batch_size=8",
     "lookahead=2",
     "seed=1",
@@ -221,7 +221,7 @@ def test_a_sampler_that_joined_is_killed_half_way(elm, alone, tmp_path):
             )
             if name == "dies":
                 patiently(elm, "met", 12, joined[0].kill)
-        _, err = run.communicate(timeout=200)
+        _, err = run.communicate(timeout=600)
         assert run.returncode == 0, err
         summary = elm.summary("met")
         assert summary["archive_sha256"] == alone["archive_sha256"]
@@ -260,7 +260,7 @@ def test_ranks_with_other_settings_are_refused_in_one_line(elm):
             )
         )
     try:
-        out, err = ranks[1].communicate(timeout=120)
+        out, err = ranks[1].communicate(timeout=600)
         assert ranks[1].returncode == 1, out + err
         (line,) = err.strip().splitlines()
         assert "sampler rank 1 was started with other settings than this run" in line

@@ -66,7 +66,7 @@ def test_one_server_is_drained_one_is_killed(elm: Command, tmp_path: Path):
         elm.when("remote", 800, second.kill)
         wait_for_event(elm, "remote", "no sandbox is up")
         second.start()
-        _, err = run.communicate(timeout=200)
+        _, err = run.communicate(timeout=600)
         assert run.returncode == 0, err
         told = events(elm, "remote")
         summary = elm.summary("remote")

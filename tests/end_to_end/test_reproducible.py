@@ -63,7 +63,7 @@ def test_processes_of_the_sandbox_killed_half_way(elm, undisturbed):
         below = descendants(run.pid)
         assert below, "the run executes programs in processes of its own"
         kill(rng.choice(below)[0])
-    _, err = run.communicate(timeout=120)
+    _, err = run.communicate(timeout=600)
     assert run.returncode == 0, err
     assert elm.summary("hurt")["archive_sha256"] == undisturbed["archive_sha256"]
 
@@ -95,7 +95,7 @@ def _is(pid, line):
 def test_ctrl_c_ends_the_run_cleanly_and_it_resumes(elm, undisturbed):
     run = elm.start(*WALKERS, "run_name=stop")
     elm.when("stop", 60, lambda: run.send_signal(signal.SIGINT))
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=600)
     assert run.returncode == 0, err
     summary = elm.summary("stop")
     assert summary["ending"] == "interrupted" and 60 <= summary["evaluations"] < 300

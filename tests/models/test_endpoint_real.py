@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -23,18 +24,32 @@ START_SECONDS = 400
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    """The address of the server, which has the weights in a folder as `transformers` writes it."""
+def served(tmp_path_factory):
+    """The folder of the weights as `transformers` writes it: the server knows it by its path."""
     from elm.models.loading import base_model
+    from elm.models.weights import cache_folder, manifest
 
-    folder = tmp_path_factory.mktemp("served")
-    model, tokenizer = base_model("smollm2")
-    model.save_pretrained(folder / "smollm2")
-    tokenizer.save_pretrained(folder / "smollm2")
-    del model
+    base_model("smollm2")  # converted, if that was not done before
+    weights = manifest()["smollm2"]
+    converted = cache_folder() / "converted" / "smollm2" / weights.sha256[:16]
+    folder = tmp_path_factory.mktemp("served") / "smollm2"
+    folder.mkdir()
+    for file in converted.iterdir():
+        (folder / file.name).symlink_to(file)
+    config = json.loads((converted / "config.json").read_text())
+    (folder / "config.json").unlink()
+    config["architectures"] = ["LlamaForCausalLM"]
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(served):
+    """The server's address."""
+    folder = served.parent
     log = folder / "log"
     words = ["-c", "from transformers.cli.transformers import main; main()", "serve"]
-    words += [str(folder / "smollm2"), "--host", "127.0.0.1", "--port", "0"]
+    words += [str(served), "--host", "127.0.0.1", "--port", "0"]
     words += ["--device", "cpu", "--dtype", "float32", "--log-level", "info"]
     with (
         log.open("wb") as file,
@@ -61,10 +76,10 @@ def _address(process, log):
     raise AssertionError(log.read_text(errors="replace")[-3000:])
 
 
-def settings(url, kind="openai", **more):
+def settings(url, served, kind="openai", **more):
     return {
         "kind": kind,
-        "name": "smollm2" if kind == "openai" else "openai/smollm2",
+        "name": str(served) if kind == "openai" else f"openai/{served}",
         "base_url": url,
         "api_key_env": "ELM_NONE",
         "concurrency": 2,
@@ -76,8 +91,8 @@ def settings(url, kind="openai", **more):
 
 
 @pytest.mark.parametrize("kind", ["openai", "litellm"])
-def test_it_answers_conversations_and_counts_tokens(url, kind):
-    model = elm.models.build(settings(url, kind))
+def test_it_answers_conversations_and_counts_tokens(url, served, kind):
+    model = elm.models.build(settings(url, served, kind))
     try:
         asked = [
             Request(messages=(Message("user", f"Say something about {word}."),), seed=seed)
@@ -92,8 +107,8 @@ def test_it_answers_conversations_and_counts_tokens(url, kind):
         model.close()
 
 
-def test_it_continues_texts(url):
-    model = elm.models.build(settings(url, api="completions", temperature=0.0))
+def test_it_continues_texts(url, served):
+    model = elm.models.build(settings(url, served, api="completions", temperature=0.0))
     try:
         request = Request(prompt="def add(a, b):\n    return a", seed=1)
         first, again = (model.complete([request])[0] for _ in range(2))
@@ -103,10 +118,10 @@ def test_it_continues_texts(url):
         model.close()
 
 
-def test_a_run_is_written_by_it(url, tmp_path):
+def test_a_run_is_written_by_it(url, served, tmp_path):
     summary = elm.run(
         environment={"name": "string"},
-        model=settings(url, max_new_tokens=32),
+        model=settings(url, served, max_new_tokens=32),
         variation={"name": "rewrite"},
         budget={"model_calls": 4},
         dispatch={"name": "local", "slots": 1},
@@ -122,4 +137,4 @@ def test_a_run_is_written_by_it(url, tmp_path):
     with sqlite3.connect(tmp_path / "run" / "journal.db") as journal:
         written = journal.execute("SELECT completion, model FROM attempts").fetchall()
     assert len(written) == 4 and all(text.strip() for text, _ in written)
-    assert {model for _, model in written} == {"smollm2"}
+    assert {model for _, model in written} == {str(served)}

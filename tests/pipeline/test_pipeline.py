@@ -243,8 +243,7 @@ def test_generation_goes_on_while_sandboxes_execute(tmp_path):
 
     made, _ = run(tmp_path / "a", fleet=SlowFleet(), operator=Slow("m"), lookahead=1)
     alone, _ = run(tmp_path / "b", fleet=SlowFleet(), operator=Slow("m"), lookahead=0)
-    assert made.busy_fraction > 0.9
-    assert alone.busy_fraction < 0.8
+    assert made.busy_fraction > alone.busy_fraction + 0.1
 
 
 def test_offspring_counters_are_kept_for_every_elite(tmp_path):

@@ -46,7 +46,7 @@ def parts(run: Settings, count: int, orders: int = 3) -> list[Part]:
     ]
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 90.0) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 240.0) -> None:
     """Looks again and again; an AssertionError where it never comes to be."""
     end = time.monotonic() + seconds
     while not condition():

@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 import threading
+import time
 
 import pytest
 from sampler_kit import Run, collect, parts, settings, wait_for
@@ -45,10 +46,16 @@ def local(run):
 
 
 @pytest.mark.slow
-def test_one_more_comes_where_work_waits_and_goes_where_there_is_none(tmp_path, two_devices):
+def test_one_more_comes_where_work_waits_and_goes_where_there_is_none(
+    tmp_path, two_devices, monkeypatch
+):
     quick = {"most": 2, "period": 1.5, "queue_factor": 5.0}
     run = Run(tmp_path, here=1, listen=None, keys=None, enrolled=None, **quick)
     try:
+        # The run's own sampler alone would be at it for some multiples of the period.
+        quickly = run.workshop.operator.propose
+        slowly = lambda orders: (time.sleep(0.1), quickly(orders))[1]  # noqa: E731
+        monkeypatch.setattr(run.workshop.operator, "propose", slowly)
         submitted = parts(run.settings, 150, orders=30)
         run.studio.submit(submitted)
         wait_for(lambda: run.heard_of("samplers 1 -> 2", "prompts queued", "device 1 136.7 GiB"))

@@ -34,7 +34,7 @@ def test_they_join_and_make_what_this_process_would_have_made(run):
     wait_for(lambda: run.heard_of("sampler north is up"))
     run.studio.close()
     for process in (north, south):
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == 0, err
         assert "the run is over" in out and err == ""
 
@@ -48,7 +48,7 @@ def test_one_leaves_and_another_dies_half_way(run):
     wait_for(lambda: len(run.collect()) > 5)
     leaves.terminate()
     dies.kill()
-    out, err = leaves.communicate(timeout=60)
+    out, err = leaves.communicate(timeout=600)
     assert leaves.returncode == 0 and "told to leave" in out, err
     wait_for(lambda: len(run.collect()) == 80)
     run.check(submitted)
@@ -86,7 +86,7 @@ def test_a_key_that_is_not_enrolled_is_told_so_and_let_in_once_it_is(run):
     (run.folder / "enrolled" / "late.key").write_text(source.read_text())
     wait_for(lambda: run.up(1))
     run.studio.close()
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "refuses this sampler's key" in out
 
@@ -97,7 +97,7 @@ def test_the_wrong_key_of_the_run(run):
     assert process.stdout is not None
     wait_for(lambda: "does not agree on keys" in process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0 and "told to leave" in out, err
 
 
@@ -109,7 +109,7 @@ def test_an_address_where_nobody_answers_is_named_and_tried_again(run):
     wait_for(lambda: f"nobody answers at tcp://127.0.0.1:{port}" in process.stdout.readline())
     assert process.poll() is None
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode == 0
 
 
@@ -173,7 +173,7 @@ def test_an_operator_that_cannot_be_built_here(tmp_path):
         section = {"_target_": "only_there.Only", "name": "only", "target": "quality"}
         run = Run(tmp_path, settings(environment=section))
         process = run.join("north")
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=600)
         assert process.returncode == 1
         (line,) = err.strip().splitlines()
         assert "environment._target_: cannot import 'only_there.Only'" in line
@@ -205,7 +205,7 @@ def test_a_run_that_comes_again_finds_its_samplers_again(tmp_path):
         second.check(submitted)
     finally:
         second.close()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
 
 
@@ -227,7 +227,7 @@ def test_options_that_are_wrong_are_one_line(options, says):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 2 and says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

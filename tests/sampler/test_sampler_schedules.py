@@ -19,12 +19,12 @@ def test_every_part_comes_home_exactly_once(first):
 @pytest.mark.slow
 def test_many_more_schedules():
     happened = dict.fromkeys(("runs killed", "samplers killed", "samplers left", "withdrawn"), 0)
-    for seed in range(1000, 2500):
+    for seed in range(1000, 1400):
         simulation = Simulation(seed)
         simulation.run()
         for what in happened:
             happened[what] += simulation.counts[what]
-    assert all(count > 100 for count in happened.values()), happened
+    assert all(count > 25 for count in happened.values()), happened
 
 
 def test_a_schedule_is_a_function_of_its_seed():

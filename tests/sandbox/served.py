@@ -25,7 +25,7 @@ from sandbox.keys import KeyPair
 from sandbox.protocol import PROTOCOL_VERSION, Bundle, Evaluation, Task
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 90.0  # for whatever is waited for; a busy machine takes its time
+SECONDS = 240.0  # for whatever is waited for; a busy machine takes its time
 
 
 def wait_until(true: Any, what: str) -> None:

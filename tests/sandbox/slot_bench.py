@@ -48,7 +48,7 @@ def judge(artifact, settings):
     return {"fitness": artifact, "descriptor": [artifact, 0.5], "metrics": {"twice": 2 * artifact}}
 """
 
-LIMITS = Limits(cpu_seconds=0.5, wall_seconds=1.2, memory_mb=128, artifact_bytes=100_000)
+LIMITS = Limits(cpu_seconds=0.5, wall_seconds=1.2, memory_mb=64, artifact_bytes=100_000)
 JUDGE_LIMITS = Limits(cpu_seconds=0.3, wall_seconds=1.0, memory_mb=256)
 
 

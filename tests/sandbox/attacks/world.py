@@ -29,7 +29,7 @@ def judge(artifact, settings):
     return {"fitness": 10 - abs(artifact - 3), "descriptor": [artifact]}
 """
 
-LIMITS = Limits(cpu_seconds=0.5, wall_seconds=1.2, memory_mb=128, artifact_bytes=100_000)
+LIMITS = Limits(cpu_seconds=0.5, wall_seconds=1.2, memory_mb=64, artifact_bytes=100_000)
 
 # Finds what an earlier program left, as a count, and is worth 10 where there is nothing.
 LOOK = """
