@@ -40,7 +40,7 @@ class Command:
 
     def when(self, name: str, at_least: int, act: Callable[[], None]) -> None:
         """Waits until a run's journal holds so many evaluations, then acts."""
-        path, deadline = self.runs / name / "journal.db", time.monotonic() + 120
+        path, deadline = self.runs / name / "journal.db", time.monotonic() + 600
         while time.monotonic() < deadline:
             if path.exists():
                 try:

@@ -132,7 +132,7 @@ def test_two_ranks_with_a_language_model_give_the_archive_of_one(elm, launch):
     assert code == 0, out + err
     one, two = elm.summary("one"), elm.summary("two")
     assert two["archive_sha256"] == one["archive_sha256"]
-    assert two["model_calls"] == one["model_calls"] == 24
+    assert two["model_calls"] == one["model_calls"] == 16
     assert sum(two["samplers"].values()) == sum(one["samplers"].values())
     assert set(two["samplers"]) <= {"rank 0", "rank 1"}
     assert two["reproducible"] is True

@@ -79,7 +79,7 @@ def _kept(parent: str, child: str, entry: str = "make", evolve: str = "file") ->
 
 def _outside(text: str) -> list[str]:
     """A marked file without what stands in its blocks; does not use the code under test."""
-    return re.split(r"(?ms)(^ *# EVOLVE-BLOCK-START[^\n]*\n)(?:.*?)(?=^ *# EVOLVE-BLOCK-END)", text)
+    return re.split(r"(?ms)(^ *# EVOLVE-BLOCK-START[^\n]*\n)(?:.*?)(?=^ *# EVOLVE-BLOCK-END\b)", text)
 
 
 def test_the_parent_is_its_own_child() -> None:
