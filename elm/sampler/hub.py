@@ -150,7 +150,7 @@ class Hub:
         self._sockets.append(link)
         link.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         link.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        link.setsockopt(zmq.LINGER, 500)
+        link.setsockopt(zmq.LINGER, 5_000)  # the farewell of a busy machine takes its time
         link.setsockopt(zmq.HEARTBEAT_IVL, 5_000)
         link.setsockopt(zmq.HEARTBEAT_TIMEOUT, 60_000)
         return link
