@@ -79,7 +79,8 @@ def _kept(parent: str, child: str, entry: str = "make", evolve: str = "file") ->
 
 def _outside(text: str) -> list[str]:
     """A marked file without what stands in its blocks; does not use the code under test."""
-    return re.split(r"(?ms)(^ *# EVOLVE-BLOCK-START[^\n]*\n)(?:.*?)(?=^ *# EVOLVE-BLOCK-END\b)", text)
+    start, end = r"(^ *# EVOLVE-BLOCK-START[^\n]*\n)", r"(?=^ *# EVOLVE-BLOCK-END\b)"
+    return re.split(f"(?ms){start}(?:.*?){end}", text)
 
 
 def test_the_parent_is_its_own_child() -> None:
