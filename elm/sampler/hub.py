@@ -32,6 +32,8 @@ from elm.sampler.rank import SamplerError
 LONGEST_WAIT = 0.2  # seconds between two calls of `tend`
 MOST_AT_ONCE = 1000  # messages of one socket in a round, however many are sent
 
+SEE_OFF_HEARTBEATS = 1.5  # a sampler that has lost its connection says hello within one
+
 
 class Hub:
     """Runs a desk until it is closed.
@@ -198,11 +200,22 @@ class Hub:
             with self.changed:
                 farewell = [(peer, self._farewell) for peer in self.desk.peers]
             self._send(farewell)
+            if farewell:
+                self._see_off(poller)
         except BaseException as error:
             with self.changed:
                 self._failure = error
                 self.changed.notify_all()
             raise
+
+    def _see_off(self, poller: zmq.Poller) -> None:
+        """Says goodbye also to those who are just coming back under another address."""
+        ends = time.monotonic() + SEE_OFF_HEARTBEATS * self.desk.heartbeat
+        while (left := ends - time.monotonic()) > 0:
+            poller.poll(int(left * 1000) + 1)
+            for peer, message in self._collect():
+                if not isinstance(message, Bye):
+                    self._send([(peer, self._farewell)])
 
     def _collect(self) -> list[tuple[bytes, FromSampler | None]]:
         """What has arrived, with None for a frame that is no message."""
