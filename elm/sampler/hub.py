@@ -31,7 +31,6 @@ from elm.sampler.rank import SamplerError
 
 LONGEST_WAIT = 0.2  # seconds between two calls of `tend`
 MOST_AT_ONCE = 1000  # messages of one socket in a round, however many are sent
-
 SEE_OFF_HEARTBEATS = 1.5  # a sampler that has lost its connection says hello within one
 
 
@@ -212,7 +211,8 @@ class Hub:
         """Says goodbye also to those who are just coming back under another address."""
         ends = time.monotonic() + SEE_OFF_HEARTBEATS * self.desk.heartbeat
         while (left := ends - time.monotonic()) > 0:
-            poller.poll(int(left * 1000) + 1)
+            if self._woken.fileno() in dict(poller.poll(int(left * 1000) + 1)):
+                self._woken.recv(4096)
             for peer, message in self._collect():
                 if not isinstance(message, Bye):
                     self._send([(peer, self._farewell)])

@@ -25,7 +25,7 @@ from fleet_world import Server, networks_or_skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-EVALUATIONS = int(os.environ.get("CHAOS_EVALUATIONS", "2000"))
+EVALUATIONS = 5000
 SEARCH = (
     "environment=string",
     "model=none",
