@@ -28,6 +28,8 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     tokens: Count | None = None  # prompt and completion together, cached ones included
     seconds: Amount | None = None  # wall time, stops between resumes left out
     cost: Amount | None = None  # in the currency of the model's prices
+    # A fitness that is good enough, looked at between blocks; not a limit that surely ends a run.
+    fitness: float | None = None
     stall_blocks: Count = 200  # blocks in a row that bring no new program end the run
 
 

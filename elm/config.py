@@ -75,7 +75,7 @@ def check(config: Mapping[str, Any]) -> Settings:
             f"run_name: expected letters, digits, '.', '_', '+' and '-', got {name!r}"
         )
     limits = {k: v for k, v in msgspec.structs.asdict(settings.budget).items() if v is not None}
-    if set(limits) == {"stall_blocks"}:
+    if not set(limits) - {"stall_blocks", "fitness"}:
         raise ConfigError(
             "budget: no limit is set, so the run would never end; set budget.evaluations, "
             ".model_calls, .tokens, .seconds or .cost"

@@ -71,7 +71,7 @@ def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str
     bundle = build_bundle(environment, settings.environment.get("limits"))
     with _settings_errors():
         archive = elm.archive.build(settings.archive, environment.axes, environment.objective.f_min)
-        dispatcher = elm.dispatch.build(settings.dispatch)
+        dispatcher = elm.dispatch.build(settings.dispatch, environment)
         samplers = elm.sampler.settings.read(settings.samplers)
     name = settings.run_name or _default_name(settings)
     folder = RunFolder(Path(settings.run_dir) / name)

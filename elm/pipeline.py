@@ -57,6 +57,7 @@ class Ending(StrEnum):
     TOKENS = "budget.tokens"
     SECONDS = "budget.seconds"
     COST = "budget.cost"
+    FITNESS = "budget.fitness"
     STALLED = "budget.stall_blocks"
     INTERRUPTED = "interrupted"
 
@@ -248,6 +249,11 @@ class Pipeline:
             return 0, Ending.COST
         if budget.seconds is not None and self.clock() >= budget.seconds:
             return 0, Ending.SECONDS
+        best = self.archive.best
+        if budget.fitness is not None and best is not None:
+            assert best.evaluation.fitness is not None
+            if best.evaluation.fitness >= budget.fitness:
+                return 0, Ending.FITNESS
         if self._stalled >= budget.stall_blocks:
             return 0, Ending.STALLED
         size, ending = max(self._batch_size, len(self._seeds)), None
@@ -478,6 +484,7 @@ class Pipeline:
             "coverage": self.archive.coverage,
             "qd_score": self.archive.qd_score,
             "out_of_range": self.archive.out_of_range,
+            "same_behaviour": self.archive.same_behaviour,
             "best_fitness": None if best is None else best.evaluation.fitness,
             "best_candidate": None if best is None else best.candidate.id,
         }

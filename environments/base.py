@@ -17,6 +17,13 @@ That is `scoring = "artifact"`. Two other ways exist for problems that it does n
               beside the program, which may forge it: unverified, unless there is a judge as well
               that computes it again from the artifact
 
+A program whose inputs can be tried apart may be executed in several `portions`: `produce` then
+finds the number of its portion, from 0, in `settings["portion"]`, and tries all inputs where there
+is none. The search puts what was found together again, in `Environment.conclude`; there it may also
+add to the descriptor what the text of a program says, or its time and memory, of which no judge
+knows. Where the producer's module has a function `prepare(settings)`, it is called once in each
+slot before any program, and programs share what it leaves behind, copied when written to.
+
 `produce` may raise whatever the program raises. `judge` raises `environments.artifact.BadArtifact`
 for an artifact that is not what it asked for; anything else it raises counts as its own defect.
 Fitness is always maximised: a problem that minimises returns the negative.
@@ -92,12 +99,31 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     evolve: Literal["file", "entry"] = "file"
 
 
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one portion of a candidate: the judge's answer, and what the watcher measured.
+
+    In the answer of `Environment.conclude` only what an evaluation takes from it counts: fitness,
+    descriptor, metrics, scores, behaviour and artifact.
+    """
+
+    fitness: float | None
+    descriptor: tuple[float, ...] | None
+    metrics: dict[str, float] = {}
+    scores: dict[str, float] = {}  # by input
+    behaviour: str | None = None
+    artifact: Any = None
+    status: str = "ok"  # or why the portion failed; then nothing above is known
+    detail: str = ""
+    cpu_seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+
+
 class Environment(ABC):
     """What evolves and how it is scored. Owns no model, no executor and no batch size."""
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised whenever the same program would get another score
-    reproducible: ClassVar[bool] = True  # False where time or memory enter fitness or descriptor
+    reproducible: bool = True  # False where time or memory enter fitness or descriptor
     axes: tuple[Axis, ...]
     objective: Objective
     prompt: Prompt | None = None  # None where no language model can vary the genome
@@ -109,6 +135,8 @@ class Environment(ABC):
     # Settings that name a file of the machine where the environment is built. A sandbox server
     # opens no file because a stranger says so: these must be left out there.
     paths: ClassVar[tuple[str, ...]] = ()
+    portions: int = 1  # executions for each candidate, side by side where slots are idle
+    tolerant: bool = False  # whether `conclude` is asked about candidates of which a portion failed
 
     @abstractmethod
     def seeds(self) -> Sequence[Seed]:
@@ -142,6 +170,15 @@ class Environment(ABC):
             "preload": self.preload,
             "limits": self.limits(),
         }
+
+    def conclude(self, program: Program, outcomes: Sequence[Outcome]) -> Outcome:
+        """What a candidate is worth, from all its portions in their order. Asked by the search.
+
+        Raises:
+            environments.artifact.BadArtifact: if they do not make up what is asked for.
+        """
+        (outcome,) = outcomes
+        return outcome
 
     def random_program(self, rng: random.Random) -> Program:
         """A program that owes nothing to any parent: the baseline every search has to beat.

@@ -78,6 +78,8 @@ def run(
         _plant(message["seed"])
         if limits["processes"] > 0:
             os.nice(19)  # who has to stop a fork bomb comes before it, however many it is
+        if message["portion"] is not None:
+            settings = {**settings, "portion": message["portion"]}
         jail.confine_child(limits)
     except BaseException as error:
         channel.send({"broken": f"{type(error).__name__}: {error}"})

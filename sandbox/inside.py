@@ -47,9 +47,12 @@ def begin() -> tuple[Channel, dict[str, Any], Jail]:
 
 
 def load(channel: Channel, config: dict[str, Any]) -> ModuleType:
-    """Import what this process was given, or tell the slot why not and end."""
+    """Import what this process was given and let it prepare, or tell the slot why not and end."""
     try:
-        return loader.load(config["code"], config["preload"])
+        module = loader.load(config["code"], config["preload"])
+        if (prepare := getattr(module, "prepare", None)) is not None:
+            prepare(config["settings"])
+        return module
     except BaseException as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         channel.send({"failed": one_line(error), "missing": missing, "where": last_place(error)})

@@ -121,6 +121,7 @@ class Task(msgspec.Struct, frozen=True):
     bundle: str  # digest
     files: dict[str, str]
     seed: int  # for `random` and numpy in the child; a function of the program alone
+    portion: int | None = None  # which of its inputs to try, by number; None: all of them
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +152,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 # that a message which is lost, doubled or late is repaired by a later one. Names after the
 # "Paranoid Pirate" pattern of the ZeroMQ guide, with leases and acknowledgements added.
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # of one frame; sockets refuse more
 
 

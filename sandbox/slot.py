@@ -229,7 +229,7 @@ class Slot:
             limits = self.bundle.limits
             dialogue = Dialogue(self._judge, self.bundle.judge_limits, limits.artifact_bytes)
         payload = memory_file(json.dumps(task.files).encode())
-        message = {"seed": task.seed}
+        message = {"seed": task.seed, "portion": task.portion}
         disk_use = partial(used_bytes, self._box) if self._box else None
         try:
             enforces = "watcher" not in self._without

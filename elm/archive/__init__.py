@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from elm.archive.archive import Archive, OutOfRange
+from elm.archive.archive import Archive, Behaviours, OutOfRange
 from elm.archive.corrected import corrected
 from elm.archive.insertion import Counters, Insertion, Outcome
 from elm.archive.space import CVTSpace, GridSpace, Space
@@ -35,8 +35,11 @@ def _grid(
     f_min: float,
     depth: Positive = 1,
     out_of_range: OutOfRange = "reject",
+    behaviours: Behaviours = "any",
 ) -> Archive:
-    return Archive(GridSpace(axes), f_min=f_min, depth=depth, out_of_range=out_of_range)
+    return Archive(
+        GridSpace(axes), f_min=f_min, depth=depth, out_of_range=out_of_range, behaviours=behaviours
+    )
 
 
 def _cvt(
@@ -47,9 +50,12 @@ def _cvt(
     samples: Positive = 10_000,
     depth: Positive = 1,
     out_of_range: OutOfRange = "reject",
+    behaviours: Behaviours = "any",
 ) -> Archive:
     space = CVTSpace(axes, cells, seed=seed, samples=samples)
-    return Archive(space, f_min=f_min, depth=depth, out_of_range=out_of_range)
+    return Archive(
+        space, f_min=f_min, depth=depth, out_of_range=out_of_range, behaviours=behaviours
+    )
 
 
 def build(settings: Mapping[str, Any], axes: Sequence[Axis], f_min: float) -> Archive:

@@ -14,6 +14,7 @@ from elm.candidate import Elite
 from sandbox.protocol import Status
 
 OutOfRange = Literal["reject", "clip"]
+Behaviours = Literal["any", "once"]
 
 
 class Archive:
@@ -32,6 +33,9 @@ class Archive:
         depth: elites a cell can hold.
         out_of_range: "reject" refuses a descriptor outside of the limits; "clip" files it under
             the nearest cell and keeps its descriptor as it was measured. Both count it.
+        behaviours: "once" refuses an elite whose behaviour (the environment's hash of what a
+            program did) is that of one that has entered before, wherever its cell is; an elite
+            without such a hash is never refused. "any" does not look at it.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -44,6 +48,7 @@ class Archive:
         f_min: float,
         depth: int = 1,
         out_of_range: OutOfRange = "reject",
+        behaviours: Behaviours = "any",
     ) -> None:
         if not math.isfinite(f_min):
             raise ValueError(f"f_min: expected a finite number, got {f_min}")
@@ -51,12 +56,16 @@ class Archive:
             raise ValueError(f"depth: expected at least 1, got {depth}")
         if out_of_range not in ("reject", "clip"):
             raise ValueError(f"out_of_range: expected reject or clip, got {out_of_range!r}")
+        if behaviours not in ("any", "once"):
+            raise ValueError(f"behaviours: expected any or once, got {behaviours!r}")
         self.space = space
         self.f_min = float(f_min)
         self.depth = depth
         self.policy: OutOfRange = out_of_range
         self.out_of_range = 0  # elites whose descriptor was outside of the limits
         self.outside: dict[str, int] = {}  # the same by side, "height high" say
+        self.same_behaviour = 0  # elites that did what another had done
+        self._behaviours: set[str] | None = set() if behaviours == "once" else None
         self._cells: dict[int, list[Elite]] = {}
         self._counters: dict[int, Counters] = {}  # of every living elite, by candidate id
         self._dimensions = space.dimensions
@@ -102,7 +111,15 @@ class Archive:
                 return Insertion(Outcome.OUT_OF_RANGE)
             cell = self.space.cell_of(self.space.clip(descriptor))
             assert cell is not None
-        return self._insert(elite, fitness, cell)
+        if self._behaviours is None or evaluation.behaviour is None:
+            return self._insert(elite, fitness, cell)
+        if evaluation.behaviour in self._behaviours:
+            self.same_behaviour += 1
+            return Insertion(Outcome.SAME_BEHAVIOUR, cell)
+        insertion = self._insert(elite, fitness, cell)
+        if insertion.entered:
+            self._behaviours.add(evaluation.behaviour)
+        return insertion
 
     def add_all(self, elites: Iterable[Elite]) -> list[Insertion]:
         """Offers elites one after the other; the same as calling `add` for each.

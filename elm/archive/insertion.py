@@ -13,6 +13,7 @@ class Outcome(StrEnum):
     NEW = "new"  # the first of its cell
     IMPROVED = "improved"  # entered a cell that others hold
     REJECTED = "rejected"  # not better than those who hold the cell
+    SAME_BEHAVIOUR = "same_behaviour"  # does what an elite before it did, where that counts once
     OUT_OF_RANGE = "out_of_range"  # its descriptor lies outside of the limits
 
 

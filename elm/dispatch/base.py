@@ -19,8 +19,13 @@ class Dispatcher(Protocol):
     had it. Called by one thread; never blocks longer than it says.
     """
 
-    level: str  # the weakest jail among its sandboxes, "" before the first has reported
-    slots: int  # how many tasks can run at one time right now
+    @property
+    def level(self) -> str:
+        """The weakest jail among its sandboxes, "" before the first has reported."""
+
+    @property
+    def slots(self) -> int:
+        """How many tasks can run at one time right now."""
 
     def start(self, bundle: Bundle) -> None:
         """Brings the fleet up for one environment.

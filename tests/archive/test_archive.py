@@ -4,6 +4,7 @@ import math
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from archive_elites import make_elite
 from hypothesis import given
@@ -371,3 +372,27 @@ def test_an_elite_without_fresh_evaluations_is_named() -> None:
     hollow = Evaluation(candidate=7, status=Status.OK)
     with pytest.raises(ValueError, match="candidate 7: a fresh evaluation lacks"):
         corrected(a, {7: [hollow]})
+
+
+def doing(number: int, fitness: float, place: tuple[float, float], behaviour: str | None) -> Elite:
+    elite = make_elite(number, fitness, place)
+    return Elite(elite.candidate, msgspec.structs.replace(elite.evaluation, behaviour=behaviour))
+
+
+def test_what_does_the_same_as_an_elite_enters_once():
+    cells = archive(behaviours="once")
+    first, again = (0.1, 0.5), (0.9, 0.5)
+    assert cells.add(doing(0, 1.0, first, "a")).outcome is Outcome.NEW
+    assert cells.add(doing(1, 9.0, again, "a")).outcome is Outcome.SAME_BEHAVIOUR
+    assert cells.add(doing(2, 0.5, first, "b")).outcome is Outcome.REJECTED
+    assert cells.add(doing(3, 0.5, again, "b")).entered, "it had not entered before"
+    assert cells.add(doing(4, 2.0, first, None)).entered
+    assert cells.add(doing(5, 3.0, first, None)).entered
+    assert (cells.filled, cells.same_behaviour) == (2, 1)
+
+
+def test_behaviour_does_not_count_unless_asked():
+    cells = archive()
+    for number, place in enumerate([(0.1, 0.5), (0.9, 0.5)]):
+        assert cells.add(doing(number, 1.0, place, "a")).entered
+    assert cells.same_behaviour == 0

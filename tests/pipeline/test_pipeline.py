@@ -254,3 +254,10 @@ def test_offspring_counters_are_kept_for_every_elite(tmp_path):
             children.update(candidate.parents)
     for elite in made.archive.elites():
         assert made.archive.counters(elite.candidate.id).tried == children[elite.candidate.id]
+
+
+def test_a_fitness_that_is_good_enough_ends_the_run(tmp_path):
+    made, ending = run(tmp_path, budget=Budget(evaluations=5000, fitness=-0.01))
+    assert ending is Ending.FITNESS
+    assert made.archive.best.evaluation.fitness >= -0.01
+    assert made.spent.evaluations < 5000
