@@ -6,7 +6,9 @@
 Samplers are processes of their own, which reach this one over TCP with CURVE, as ranks and samplers
 of other machines do. Both sides take turns on the same parts, so that a busy machine burdens them
 alike; each has its model loaded before the clock starts. Tokens are those of completions. Prints
-JSON. Exit code 1 where two samplers are slower than one, or write something else.
+JSON. Exit code 1 where two samplers are slower than one. `same_parts` counts the parts of which
+both sides wrote the same: another number of threads changes the last bits of logits, and so now
+and then a token.
 
 On the processor, two samplers share its cores and its memory bus; on two graphics processors they
 share nothing but the run, so that what is lost here is more than what would be lost there.

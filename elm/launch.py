@@ -98,6 +98,9 @@ def run(config: Mapping[str, Any] | None = None, /, **sections: Any) -> dict[str
         )
         resumed = sum(kind == "resume" for _, kind, _ in journal.events())
         observer = stack.enter_context(view(settings.view, name))
+        for warning in environment.warnings:
+            journal.write_event("warning", warning)
+            observer.notice(warning)
         pipeline = Pipeline(
             seeds=[seed.program for seed in environment.seeds()],
             archive=archive,

@@ -135,6 +135,7 @@ class Environment(ABC):
     # Settings that name a file of the machine where the environment is built. A sandbox server
     # opens no file because a stranger says so: these must be left out there.
     paths: ClassVar[tuple[str, ...]] = ()
+    warnings: tuple[str, ...] = ()  # what whoever starts a run should know, a line each
     portions: int = 1  # executions for each candidate, side by side where slots are idle
     tolerant: bool = False  # whether `conclude` is asked about candidates of which a portion failed
 
