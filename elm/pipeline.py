@@ -8,14 +8,11 @@ of interruptions. A resumed run is the same loop, with the journal answering for
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal
-
-import msgspec
 
 from elm.archive import Archive
 from elm.assembly import Assembly, Made, Plan
@@ -23,20 +20,18 @@ from elm.budget import Budget, Spent
 from elm.candidate import (
     Attempt,
     Candidate,
-    Elite,
     Evaluation,
     Program,
     Proposal,
-    Status,
-    canonical_hash,
 )
 from elm.dispatch.base import Dispatcher
 from elm.journal import Block, Commit, Journal
 from elm.models.base import LanguageModel
 from elm.progress import Observer, Progress
+from elm.register import Register, commit, sound, task_seed
 from elm.sampler.base import Samplers
 from elm.sampler.local import LocalSampler
-from elm.search.base import Result, Strategy
+from elm.search.base import Strategy
 from elm.seeding import derive
 from elm.shares import Shares
 from elm.variation.base import Operator, Order
@@ -130,6 +125,7 @@ class Pipeline:
         lanes = model.lanes if model is not None else 1
         self._open_samplers = samplers or (lambda clock: LocalSampler(operator, clock, lanes))
         self._shares = Shares(operator, model)
+        self._register = Register(operator)
         self._batch_size = batch_size
         self._lookahead = lookahead
         self._observer = observer
@@ -146,7 +142,6 @@ class Pipeline:
         self._to_repeat = list(self._known_commits)  # in the order in which they were written
         self._open: dict[int, _OpenBlock] = {}
         self._block_of: dict[int, int] = {}  # of candidates whose evaluation is awaited
-        self._owners: dict[str, int] = {}  # canonical hash to the lowest candidate id
         self._stalled = 0
         self._generation: tuple[float, float] | None = None  # first start, last end
         self._generated = 0.0  # seconds within it in which at least one block was being made
@@ -312,7 +307,7 @@ class Pipeline:
         plan = made.plan
         block = Block(plan.number, plan.seen, made.started, made.ended)
         candidates = [
-            self._register(plan, index, order, proposal)
+            self._register.enter(plan.first_id + index, plan.number, order, proposal)
             for index, (order, proposal) in enumerate(zip(plan.orders, made.proposals, strict=True))
         ]
         attempts = {
@@ -322,44 +317,6 @@ class Pipeline:
         }
         self._journal.write_block(block, candidates, attempts)
         self._open_block(_OpenBlock(block, candidates, attempts))
-
-    def _register(self, plan: Plan, index: int, order: Order, proposal: Proposal) -> Candidate:
-        """Gives a proposal its id, and its verdict where no sandbox is needed for it."""
-        program, status, detail = proposal.program, proposal.status, proposal.detail
-        digest, duplicate_of = "", None
-        if status is None and program is None:
-            raise RuntimeError(f"operator {self._operator.name!r} gave neither program nor status")
-        if program is not None:
-            try:
-                digest = canonical_hash(program)
-            except SyntaxError as error:
-                status, detail = status or Status.SYNTAX_ERROR, detail or str(error.msg)
-        if status is None:
-            if any(digest == parent.candidate.hash for parent in order.parents):
-                status = Status.NO_CHANGE
-            elif digest in self._owners:
-                status, duplicate_of = Status.DUPLICATE, self._owners[digest]
-            else:
-                self._owners[digest] = plan.first_id + index
-        return Candidate(
-            id=plan.first_id + index,
-            block=plan.number,
-            program=program,
-            hash=digest,
-            parents=tuple(parent.candidate.id for parent in order.parents),
-            operator=(proposal.operator or self._operator.name) if plan.number else "seed",
-            model=self._author(proposal) if plan.number else "",
-            seed=order.seed,
-            status=status,
-            duplicate_of=duplicate_of,
-            detail=detail,
-        )
-
-    def _author(self, proposal: Proposal) -> str:
-        """The model that wrote it; "" where an operator asked none."""
-        if proposal.model or not proposal.operator:
-            return proposal.model or self._operator.model_name
-        return self._operator.model_name if proposal.attempts else ""
 
     def _reopen(self, block: Block) -> None:
         """Takes a block from the journal, instead of making it again."""
@@ -371,8 +328,7 @@ class Pipeline:
         self._next_id = candidates[-1].id + 1
         self._planned[block.number] = len(candidates)
         for candidate in candidates:
-            if candidate.status is None:
-                self._owners.setdefault(candidate.hash, candidate.id)
+            self._register.recall(candidate)
         opened = _OpenBlock(block, candidates, attempts)
         for evaluation in self._journal.evaluations(block.number):
             opened.evaluations[evaluation.candidate] = evaluation
@@ -386,14 +342,15 @@ class Pipeline:
             if candidate.id in opened.waiting:
                 assert candidate.program is not None
                 self._block_of[candidate.id] = opened.block.number
-                seed = int(candidate.hash[:15], 16)
+                seed = task_seed(candidate)
                 tasks.append(Task(candidate.id, self._bundle, candidate.program.files, seed))
         self._dispatcher.submit(tasks)
 
     def _receive(self) -> None:
         """Writes what sandboxes report; only then may they forget it."""
         wait = 0.0 if self._next_complete() is not None else _POLL_SECONDS
-        evaluations = [self._sound(e) for e in self._dispatcher.results(wait)]
+        dimensions = self.archive.space.dimensions
+        evaluations = [sound(e, dimensions) for e in self._dispatcher.results(wait)]
         if evaluations:
             self._journal.write_evaluations(evaluations)
             self._dispatcher.acknowledge(e.candidate for e in evaluations)
@@ -408,23 +365,6 @@ class Pipeline:
             self._journal.write_event(kind, message)
             if self._observer is not None:
                 self._observer.notice(message)
-
-    def _sound(self, evaluation: Evaluation) -> Evaluation:
-        """An evaluation that the archive can take. A judge that gives no fitness, or a descriptor
-        of the wrong length, is a defect of the environment, which must not end the run.
-        """
-        if evaluation.status is not Status.OK:
-            return evaluation
-        wanted, found = self.archive.space.dimensions, evaluation.descriptor
-        if evaluation.fitness is None or not math.isfinite(evaluation.fitness):
-            detail = f"fitness: the judge gave {evaluation.fitness}, expected a finite number"
-        elif found is None or len(found) != wanted or not all(map(math.isfinite, found)):
-            detail = f"descriptor: the judge gave {found}, expected {wanted} finite numbers"
-        else:
-            return evaluation
-        return msgspec.structs.replace(
-            evaluation, status=Status.JUDGE_ERROR, detail=detail, fitness=None, descriptor=None
-        )
 
     # -- from evaluation to archive ----------------------------------------------------------
 
@@ -447,15 +387,9 @@ class Pipeline:
             del self._to_repeat[0]
         for candidate in opened.candidates:
             evaluation = opened.evaluations.get(candidate.id)
-            self.spent.add(candidate, evaluation, opened.attempts.get(candidate.id, ()))
-            insertion = None
-            if evaluation is not None and evaluation.status is Status.OK:
-                insertion = self.archive.add(Elite(candidate, evaluation))
-            entered = insertion is not None and insertion.entered
-            self.archive.record_offspring(candidate.parents, entered)
-            self._strategy.tell(Result(candidate, evaluation, insertion))
             attempts = opened.attempts.get(candidate.id, ())
-            self._shares.tell(candidate, evaluation, attempts, entered=entered)
+            self.spent.add(candidate, evaluation, attempts)
+            commit(candidate, evaluation, attempts, self.archive, self._strategy, self._shares)
         self._count_generation(opened)
         self._stalled = 0 if opened.evaluations or number == 0 else self._stalled + 1
         self._committed += 1
