@@ -1,0 +1,1 @@
+"""Inline: a function and its score, given as text."""
