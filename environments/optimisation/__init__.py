@@ -1,0 +1,1 @@
+"""Optimisation: mathematical problems whose best known solutions are on record."""
