@@ -50,8 +50,9 @@ class SyntaxTree(Operator):
 
     Numbers, strings, operators, names, calls, expressions and statements are changed where they
     stand, so a child keeps comments and layout. It always parses, always differs from its parent
-    by more than formatting, and reads no variable that its parents would not have had. The edits
-    are those of genetic programming on Python, weighted by how often each helps.
+    by more than formatting, and reads no variable that its parents would not have had. Where
+    EVOLVE-BLOCK comments mark what may change, nothing else does. The edits are those of genetic
+    programming on Python, weighted by how often each helps.
 
     Args:
         environment: not asked for anything.
@@ -165,7 +166,7 @@ def _applied(
     kind: str, rng: random.Random, source: Source, others: Sequence[Source]
 ) -> Source | None:
     edits = MUTATIONS[kind][0](rng, source, others)
-    if not edits:
+    if not edits or not source.may_change(edits):
         return None
     try:
         return source.edited(edits)

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
+from elm.variation.lines import split
+from elm.variation.regions.markers import blocks as marked_blocks
+
 # Fields that hold no expressions.
 OPERATORS = frozenset({"ctx", "op", "ops", "type_ignores"})
 # Fields whose expressions say nothing of what a program does, or have a syntax of their own.
@@ -66,13 +69,32 @@ class Source:
 
     @cached_property
     def spots(self) -> list[Spot]:
-        """All expressions that are read and have a position."""
+        """All expressions that are read, have a position and may change."""
         return self._collected[0]
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """All runs of statements, docstrings left out."""
+        """All runs of statements that may change, docstrings left out."""
         return self._collected[1]
+
+    @cached_property
+    def evolving(self) -> list[tuple[int, int]] | None:
+        """Ranges of bytes between EVOLVE-BLOCK markers; None where nothing is marked.
+
+        Raises:
+            RegionError: if markers do not come in pairs.
+        """
+        if "EVOLVE-BLOCK-" not in self.text:
+            return None
+        found = marked_blocks(split(self.text), "the program")
+        return [(self._lines[block.start], self._lines[block.end]) for block in found] or None
+
+    def may_change(self, edits: Iterable[Edit]) -> bool:
+        """Whether all edits lie where the program may evolve."""
+        allowed = self.evolving
+        return allowed is None or all(
+            any(start <= edit.start and edit.end <= end for start, end in allowed) for edit in edits
+        )
 
     def start(self, node: ast.expr | ast.stmt) -> int:
         """Offset of a node's first byte."""
@@ -163,7 +185,13 @@ class Source:
                 elif isinstance(value, ast.AST):
                     index = field == "slice"
                     stack.append((value, node, scope, integer or index))
+        if self.evolving is not None:
+            spots = [spot for spot in spots if self._evolves(spot.node)]
+            blocks = [Block(b.scope, [s for s in b.statements if self._evolves(s)]) for b in blocks]
         return spots, blocks
+
+    def _evolves(self, node: ast.expr | ast.stmt) -> bool:
+        return self.may_change([Edit(self.start(node), self.end(node), b"")])
 
 
 def children(node: ast.AST) -> Iterator[ast.AST]:

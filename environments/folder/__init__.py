@@ -1,0 +1,1 @@
+"""Folders with a first program and an evaluator, in the format of OpenEvolve and its relatives."""
