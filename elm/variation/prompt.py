@@ -26,9 +26,10 @@ from elm.variation.feedback import (
 )
 from elm.variation.rewriting import Rewriting
 from elm.variation.shapes import Shown, begin, converse, render
+from elm.variation.versions import draft as draft_version
 from environments.base import Environment
 
-Shape = Literal["auto", "few_shot", "chat", "partial", "splice", "infill", "mixed"]
+Shape = Literal["auto", "few_shot", "chat", "partial", "splice", "infill", "mixed", "versions"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -42,8 +43,9 @@ class PromptOperator(ModelOperator):
             model tuned for chat), "partial" (few-shot, and the child begins with the first
             statements of the parent to be varied), "splice" (a few statements of the parent are
             written anew, and the rest of it follows), "infill" (the same with the rest of one
-            line), "mixed" (half "splice", half "infill") or "auto": "mixed" for a model that goes
-            on with a text, "chat" for one that answers conversations only.
+            line), "mixed" (half "splice", half "infill"), "versions" (the parents by ascending
+            score as numbered versions, then the opening of the next) or "auto": "mixed" for a
+            model that goes on with a text, "chat" for one that answers conversations only.
         parents: programs to be shown; the last shown is the one to be varied.
         siblings: children of the same parents that are best asked for in a row.
         show_fitness: whether each program is shown with its fitness.
@@ -91,10 +93,10 @@ class PromptOperator(ModelOperator):
             raise ValueError("keep_least: must not be above keep_most")
         if shape == "auto":
             shape = "mixed" if self._model.continues else "chat"
-        elif shape != "chat" and not self._model.continues:
+        elif shape not in ("chat", "versions") and not self._model.continues:
             raise ValueError(
                 f"shape: {shape!r} goes on with a text, but model {self._model.name!r} answers "
-                "conversations only; choose auto or chat"
+                "conversations only; choose auto or chat, or versions"
             )
         self._shape, self._show_fitness, self._salvage = shape, show_fitness, salvage
         self._copy_penalty = copy_penalty
@@ -103,6 +105,16 @@ class PromptOperator(ModelOperator):
 
     def draft(self, order: Order, rng: random.Random, complaint: Complaint | None) -> Draft:
         prompt = self._prompt
+        if self._shape == "versions":
+            return draft_version(
+                prompt,
+                order.parents,
+                self._remark,
+                complaint,
+                continues=self._model.continues,
+                copy_penalty=self._copy_penalty,
+                salvage=self._salvage,
+            )
         programs = tuple(p.candidate.program for p in order.parents if p.candidate.program)
         varied = order.parents[0].candidate.program if order.parents else None
         if not self._model.continues:

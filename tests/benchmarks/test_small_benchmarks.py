@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
     "name",
     [
         "archive", "pipeline", "sandbox", "fleet", "parity", "operators", "operators_overhead",
-        "endpoint",
+        "endpoint", "deletion_graph", "specification",
     ],
 )  # fmt: skip
 def test_small(name):

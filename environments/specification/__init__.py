@@ -1,0 +1,1 @@
+"""Specifications: a problem in one Python file, in the manner of FunSearch."""
