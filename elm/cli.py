@@ -1,4 +1,4 @@
-"""The command `elm`: what one does with a run afterwards.
+"""The command `elm`: what one does with a run afterwards, and with an environment before.
 
 Exit codes: 0 done, 1 it could not be done, 2 the command line is wrong, 130 interrupted.
 """
@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
+from elm.config import ConfigError
 from elm.export import FORMATS, ExportError, export
 from elm.journal import JournalError
 from elm.report.html import ReportError, write_report
@@ -33,7 +34,7 @@ def _version() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="elm", description="Looks after the runs that run_elm.py leaves.")
+    parser = _Parser(prog="elm", description="Looks after runs and environments.")
     parser.add_argument("--version", action="version", version=f"elm {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -57,6 +58,29 @@ def _parser() -> argparse.ArgumentParser:
     out.add_argument("--out", type=Path, help="where to; default: RUN/export.FORMAT")
     out.add_argument("--elites", action="store_true", help="only what is in the archive")
     out.add_argument("--force", action="store_true", help="replace an earlier export")
+
+    new = commands.add_parser(
+        "new-environment",
+        help="write a small environment that works, with a test",
+        description="Writes the package NAME: an environment that works, its config and its test.",
+    )
+    new.add_argument("name", metavar="NAME", help="of the package")
+    new.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="default: .")
+
+    checkup = commands.add_parser(
+        "check-environment",
+        help="say what is wrong with an environment or a specification",
+        description="Holds an environment against its contract, with a sandbox of this machine.",
+    )
+    checkup.add_argument(
+        "target",
+        metavar="PATH",
+        help="a specification, an evaluator's folder, the folder or package.module:Class of an "
+        "environment, or the name of an installed one",
+    )
+    checkup.add_argument(
+        "--setting", action="append", default=[], metavar="KEY=VALUE", help="of the environment"
+    )
     return parser
 
 
@@ -66,6 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "report":
             print(write_report(options.run))
+        elif options.command == "new-environment":
+            from elm.commands.new_environment import new_environment, next_steps
+
+            print(next_steps(new_environment(options.name, options.into)))
+        elif options.command == "check-environment":
+            from elm.commands.check_environment import check_environment
+
+            return 1 if check_environment(options.target, options.setting) else 0
         else:
             path, count = export(
                 options.run, options.format, options.out,
@@ -73,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )  # fmt: skip
             print(f"{path}: {count:,} {'elites' if options.elites else 'candidates'}")
         sys.stdout.flush()
-    except (ExportError, JournalError, ReportError) as error:
+    except (ConfigError, ExportError, JournalError, ReportError) as error:
         return _fail(str(error))
     except BrokenPipeError:
         # Whoever read our output has gone; keep the interpreter from complaining at its exit.

@@ -58,6 +58,10 @@ def test_the_sandbox_knows_no_search(module):
         "elm.cli",
         "elm.dispatch",
         "elm.sampler",
+        "elm.api.evolve",
+        "elm.api.loop",
+        "elm.checkup.execution",
+        "elm.commands.check_environment",
     ],
 )
 def test_the_search_loads_heavy_things_only_when_it_needs_them(module):

@@ -24,6 +24,9 @@ HERE = str(Path(__file__).parent)
         (["export", "x", "--format", "csv"], 2, "invalid choice: 'csv'"),
         (["export", "no/where", "--format", "jsonl"], 1, "no/where: no run folder"),
         (["report", "no/where"], 1, "no/where: no run folder"),
+        (["new-environment"], 2, "required: NAME"),
+        (["new-environment", "a-b"], 1, "expected a name that a package can have"),
+        (["check-environment", "no/where"], 1, "no/where: no such file or folder"),
     ],
 )
 def test_mistakes_are_one_line_on_stderr(capsys, arguments, code, said):

@@ -1,0 +1,1 @@
+"""What the command `elm` does beside reports and exports, one module for each command."""

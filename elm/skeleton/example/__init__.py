@@ -1,0 +1,1 @@
+"""Example: programs that place points far from one another."""
