@@ -14,10 +14,17 @@ from environments import settings
 from environments.artifact import BadArtifact
 from environments.base import Axis, Environment, Objective, Outcome, Program, Seed
 from environments.specification import aggregation, descriptors, inputs, joining, reading
-from environments.specification.parting import without_check
+from environments.specification.parting import alone, without_check
 from environments.specification.prompting import prompt
 
 EACH = "inputs"
+_PLACE = "environments.specification"
+# Where the specification runs beside the program, and `check` elsewhere.
+BESIDE = tuple(f"{_PLACE}.{name}" for name in ("producer", "answers", "skeleton"))
+CHECKING = (f"{_PLACE}.judge", f"{_PLACE}.skeleton", "environments.artifact")
+# Where the program's function stands alone, and the specification runs elsewhere.
+ALONE = (f"{_PLACE}.apart", f"{_PLACE}.wire", *BESIDE)
+ASKING = (f"{_PLACE}.evaluator", f"{_PLACE}.wire", *BESIDE, "environments.artifact")
 # Failures that say nothing about a program: they never count as a failed input.
 _NOT_ITS_OWN = ("lost", "judge_error")
 
@@ -50,6 +57,10 @@ class Specification(Environment):
         f_min: the fixed offset of the QD score; should bound fitness from below. None: the file's
             F_MIN, or 0.
         f_max: the best possible fitness, where it is known.
+        apart: whether the specification runs in the judge's process and asks the program's for
+            what its function says, so that every score is verified and the function sees nothing
+            but its arguments and what the first one of the file uses. Arguments and answers must
+            be plain data or arrays; a call costs a tenth of a millisecond and more.
 
     Raises:
         ValueError: for a wrong value, naming the key, and the line where a file is wrong.
@@ -57,15 +68,6 @@ class Specification(Environment):
 
     name = "specification"
     paths: ClassVar[tuple[str, ...]] = ("path", "inputs")
-    producer_modules: ClassVar[tuple[str, ...]] = (
-        "environments.specification.producer",
-        "environments.specification.skeleton",
-    )
-    judge_modules: ClassVar[tuple[str, ...]] = (
-        "environments.specification.judge",
-        "environments.specification.skeleton",
-        "environments.artifact",
-    )
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class Specification(Environment):
         order: str = "given",
         f_min: float | None = None,
         f_max: float | None = None,
+        apart: bool = False,
     ) -> None:
         for key, value in (("evolve", evolve), ("entry", entry), ("check", check)):
             if not isinstance(value, str) or not value.isidentifier():
@@ -91,6 +94,7 @@ class Specification(Environment):
             reading.read(reading.locate(path or ""), evolve=evolve, entry=entry, check=check),
             inputs,
             settings.choice("combine", combine, ("zip", "cross")),
+            apart,
         )
         self._aggregate = aggregation.build(aggregate, self._inputs, baseline)
         self._failed = self._policy(failures)
@@ -102,13 +106,15 @@ class Specification(Environment):
         )
         self._divide(split, settings.choice("order", order, ("given", "size")))
         self.tolerant = failures != "all"
+        if apart:
+            self._refuse_apart()
 
-    def _setup(self, source: reading.Source, given: Any, combine: str) -> None:
-        self._source = source
+    def _setup(self, source: reading.Source, given: Any, combine: str, apart: bool) -> None:
+        self._source, self._apart = source, apart
         self._inputs = inputs.build(given, combine, source.inputs)
         self._labels = self._inputs.labels
-        self._visible = source.text
-        if source.check is not None:
+        self._visible = alone(source.text, source.evolve) if apart else source.text
+        if not apart and source.check is not None:
             kept = (source.entry, source.evolve, reading.PREPARE)
             self._visible = without_check(source.text, source.check, kept)
         self.prompt = prompt(source, self._visible)
@@ -137,6 +143,30 @@ class Specification(Environment):
         self._portions = inputs.deal(list(given), min(parts, count))
         self.portions = len(self._portions)
 
+    def _refuse_apart(self) -> None:
+        for key, differs in (("split", self.portions > 1), ("failures", self.tolerant)):
+            if differs:
+                raise ValueError(
+                    f"environment.{key} has no other value where environment.apart is set"
+                )
+
+    @property
+    def producer_modules(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What a program's process holds."""
+        return ALONE if self._apart else BESIDE
+
+    @property
+    def judge_modules(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the judge's process holds."""
+        return ASKING if self._apart else CHECKING
+
+    @property
+    def scoring(self) -> str:  # type: ignore[override]
+        """Who computes a score: the specification apart, its `check`, or nobody else."""
+        if self._apart:
+            return "calls"
+        return "inside" if self._source.check is None else "artifact"
+
     @property
     def version(self) -> int:  # type: ignore[override]
         """Another one for another text or other inputs: their scores do not compare."""
@@ -156,13 +186,16 @@ class Specification(Environment):
             "program": self._file,
             "evolve": self._source.evolve,
             "entry": self._source.entry,
-            "inputs": list(self._inputs.texts),
+            "inputs": [] if self._apart else list(self._inputs.texts),
             "portions": self._portions,
             "checked": self._source.check is not None,
             "tolerant": self.tolerant,
         }
 
     def judge_settings(self) -> dict[str, Any]:
+        if self._apart:
+            whole = {"text": self._source.text, "inputs": list(self._inputs.texts)}
+            return self.producer_settings() | whole
         if self._source.check is None:
             return {}
         return {
@@ -182,7 +215,10 @@ class Specification(Environment):
 
     def parts(self) -> dict[str, Any]:
         """Without a judge, and scored inside, where the specification has no `check`."""
-        unchecked = {"scoring": "inside", "judge": None} if self._source.check is None else {}
+        if self._apart:
+            limits = {"cpu_seconds": 60.0, "wall_seconds": 300.0, "memory_mb": 1024}
+            return {**super().parts(), "judge_limits": limits}
+        unchecked = {"judge": None} if self.scoring == "inside" else {}
         return {**super().parts(), **unchecked}
 
     def conclude(self, program: Program, outcomes: Sequence[Outcome]) -> Outcome:

@@ -1,4 +1,5 @@
-"""Takes out of a specification what only its `check` uses: no program may see that.
+"""Takes out of a specification what no program may see: what only its `check` uses, or all but what
+the function that evolves uses itself.
 
 Statements of the top level are followed by the names that they bind and use. What goes is written
 over, so that every other statement stays on its line; comments go with it.
@@ -41,6 +42,20 @@ def without_check(text: str, check: str, kept: Iterable[str]) -> str:
     gone = [s.node for s in statements if s.binds & secret and not s.binds & public]
     gone = main + [n for n in gone if not isinstance(n, ast.Import | ast.ImportFrom)]
     return _without_comments(_blanked(text, gone))
+
+
+def alone(text: str, name: str) -> str:
+    """What one function needs of a specification: imports, and what it uses, however far away."""
+    statements = [_statement(node) for node in ast.parse(text).body]
+    needed = _closure(statements, {name})
+    gone = [s.node for s in statements if not s.binds & needed and not _is_open(s.node)]
+    return _without_comments(_blanked(text, gone))
+
+
+def _is_open(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
 
 
 def binding(node: ast.stmt) -> frozenset[str]:

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import ast
 import json
-import math
-from collections.abc import Mapping
-from hashlib import sha256
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 from environments.specification import skeleton
-
-SCORE, HASH, SOLUTION = "score", "hash", "solution"
-MOST_VALUES = 64
-MOST_HASH = 200  # characters of a hash as it is; of longer ones a hash is taken
-MOST_SHOWN = 60  # characters of a value in a message
+from environments.specification.answers import HASH, MOST_SHOWN, SCORE, SOLUTION, read
 
 # Annotations of a program may name types that nobody imports, such as `List`.
 _FLAGS = annotations.compiler_flag
 
 
-class _Loaded:
+class Loaded:
     """What stays the same for all programs of a slot."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -37,7 +31,7 @@ class _Loaded:
                 prepare(params)
 
 
-_loaded: dict[str, _Loaded] = {}
+_loaded: dict[str, Loaded] = {}
 
 
 def prepare(settings: dict[str, Any]) -> None:
@@ -47,7 +41,34 @@ def prepare(settings: dict[str, Any]) -> None:
         Exception: whatever the specification raises.
     """
     _loaded.clear()
-    _loaded[settings["text"]] = _Loaded(settings)
+    _loaded[settings["text"]] = Loaded(settings)
+
+
+def skeleton_of(settings: Mapping[str, Any]) -> Loaded:
+    """What the slot has loaded, or loads now."""
+    if settings["text"] not in _loaded:
+        prepare(dict(settings))
+    return _loaded[settings["text"]]
+
+
+def function_of(
+    loaded: Loaded, files: Mapping[str, str], settings: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """A program's function, defined beside all that the specification defines but its own.
+
+    Raises:
+        ValueError: if the program has no such function.
+        Exception: whatever the program raises.
+    """
+    file, evolve = settings["program"], settings["evolve"]
+    namespace = {**vars(loaded.module), "__name__": evolve}
+    namespace.pop(evolve, None)
+    exec(compile(files[file], file, "exec", _FLAGS, dont_inherit=True), namespace)
+    function = namespace.get(evolve)
+    if not callable(function):
+        raise ValueError(f"{file} defines no function {evolve}")
+    found: Callable[..., Any] = function
+    return found
 
 
 def produce(files: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -61,17 +82,8 @@ def produce(files: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
         ValueError: if the program lacks its function, or an answer is no score.
         Exception: whatever the program raises, where every input has to succeed, or none did.
     """
-    if settings["text"] not in _loaded:
-        prepare(settings)
-    loaded, evolve = _loaded[settings["text"]], settings["evolve"]
-    file = settings["program"]
-    namespace = {**vars(loaded.module), "__name__": evolve}
-    namespace.pop(evolve, None)
-    exec(compile(files[file], file, "exec", _FLAGS, dont_inherit=True), namespace)
-    function = namespace.get(evolve)
-    if not callable(function):
-        raise ValueError(f"{file} defines no function {evolve}")
-    setattr(loaded.module, evolve, function)
+    loaded = skeleton_of(settings)
+    setattr(loaded.module, settings["evolve"], function_of(loaded, files, settings))
     entry = getattr(loaded.module, settings["entry"])
     answers: list[dict[str, Any]] = []
     failure: Exception | None = None
@@ -81,7 +93,7 @@ def produce(files: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
         try:
             answer = entry(loaded.inputs[number])
             name = f"{settings['entry']}({settings['inputs'][number][:MOST_SHOWN]})"
-            answers.append({"input": number, **_read(answer, name, settings["checked"])})
+            answers.append({"input": number, **read(answer, name, settings["checked"])})
         except Exception as error:
             if not settings["tolerant"]:
                 raise
@@ -89,74 +101,6 @@ def produce(files: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
     if failure is not None and not answers:
         raise failure
     return {"answers": answers} if settings["checked"] else _claim(answers)
-
-
-def _read(answer: Any, name: str, checked: bool) -> dict[str, Any]:
-    """Score, hash, solution and values of what the entry returned. `name` is for messages."""
-    score, mark, solution, values = answer, None, None, {}
-    if isinstance(answer, Mapping):
-        if SCORE not in answer:
-            raise ValueError(f"{name} returned a mapping without {SCORE!r}")
-        score, mark, solution = answer[SCORE], answer.get(HASH), answer.get(SOLUTION)
-        others = {key: value for key, value in answer.items() if key not in (SCORE, HASH, SOLUTION)}
-        if len(others) > MOST_VALUES:
-            raise ValueError(f"{name} returned over {MOST_VALUES} values")
-        values = {str(key): _number(value, f"{name}'s {key}") for key, value in others.items()}
-    elif isinstance(answer, tuple):
-        if len(answer) != 2:
-            raise ValueError(f"{name} returned {len(answer)} values, expected (score, hash)")
-        score, mark = answer
-    if checked and solution is None:
-        raise ValueError(f"{name} returned no {SOLUTION!r}, from which the score is computed")
-    read: dict[str, Any] = {SCORE: _number(score, f"{name}'s score"), HASH: _mark(mark, name)}
-    if values:
-        read["values"] = values
-    if solution is not None:
-        read[SOLUTION] = _plain(solution, name)
-    return read
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
-
-
-def _number(value: Any, what: str) -> float:
-    # Numbers of numpy have `item`; texts turn into floats as well, and are none.
-    plain = value.item() if hasattr(value, "item") and getattr(value, "size", 0) == 1 else value
-    if not isinstance(plain, int | float):
-        raise ValueError(f"{what} is {_shown(value)}, not a number")
-    try:
-        number = float(plain)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError(f"{what} is {_shown(number)}, not a finite number")
-    return number
-
-
-def _mark(value: Any, name: str) -> str | None:
-    plain = value.item() if hasattr(value, "item") and getattr(value, "size", 0) == 1 else value
-    if plain is None:
-        return None
-    if isinstance(plain, str | int):
-        text = hex(plain) if isinstance(plain, int) else plain
-        return text if len(text) <= MOST_HASH else sha256(text.encode(errors="replace")).hexdigest()
-    raise ValueError(f"{name}'s hash is {_shown(value)}, not a text, a whole number or None")
-
-
-def _plain(solution: Any, name: str) -> Any:
-    """A solution as JSON has it: lists for tuples and arrays, texts for keys."""
-    try:
-        return json.loads(json.dumps(solution, default=_array, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{name}'s solution is no plain data: {error}") from None
-
-
-def _array(value: Any) -> Any:
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"it holds a {type(value).__name__}")
 
 
 def _claim(answers: list[dict[str, Any]]) -> dict[str, Any]:
