@@ -10,6 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from environments.base import Program
+from environments.parsing import parse
 from sandbox.protocol import Evaluation, Status
 
 __all__ = [
@@ -100,7 +101,7 @@ def _canonical(name: str, text: str) -> str:
         raise SyntaxError(f"{name} is larger than {MAX_SOURCE_BYTES} bytes")
     try:
         if name.endswith(".py"):
-            tree = ast.parse(text)
+            tree = parse(text)
             _strip_docstrings(tree)
             return ast.dump(tree)
         if name.endswith(".json"):

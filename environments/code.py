@@ -12,10 +12,11 @@ import tokenize
 from collections.abc import Callable, Mapping
 
 from environments.base import Program
+from environments.parsing import parse
 
 
 def _trees(program: Program) -> list[ast.AST]:
-    return [ast.parse(text) for name, text in program.files.items() if name.endswith(".py")]
+    return [parse(text) for name, text in program.files.items() if name.endswith(".py")]
 
 
 def length(program: Program) -> float:

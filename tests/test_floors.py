@@ -69,5 +69,10 @@ def test_the_search_loads_heavy_things_only_when_it_needs_them(module):
     assert not packages & HEAVY
     assert not {name for name in names if name.startswith("sandbox.")} - {"sandbox.protocol"}
     concrete = {name for name in names if name.startswith("environments.")}
-    abstract = {"environments.base", "environments.construct", "environments.artifact"}
+    abstract = {
+        "environments.base",
+        "environments.construct",
+        "environments.artifact",
+        "environments.parsing",
+    }
     assert concrete <= abstract, "the search knows no environment by name"

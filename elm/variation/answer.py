@@ -14,6 +14,7 @@ import msgspec
 
 from elm.candidate import MAX_SOURCE_BYTES
 from elm.variation.lines import clean
+from environments.parsing import parse
 
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^`~\n]*)$")
 _THOUGHT = re.compile(r"(?<![\"'`])<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
@@ -182,7 +183,7 @@ def _tree(code: str) -> ast.Module | None:
     if len(code) > MAX_SOURCE_BYTES:
         return None
     try:
-        return ast.parse(code)
+        return parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -214,7 +215,7 @@ def _error(code: str) -> int | None:
     if len(code) > MAX_SOURCE_BYTES:
         return None
     try:
-        ast.parse(code)
+        parse(code)
     except SyntaxError as error:
         return max(0, (error.lineno or 1) - 1)
     except (ValueError, RecursionError, MemoryError):

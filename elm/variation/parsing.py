@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from functools import lru_cache
 
+from environments.parsing import parse
+
 
 @lru_cache(maxsize=64)
 def parsed(text: str) -> ast.Module | SyntaxError:
     """The syntax tree of a text, which nobody may change, or what is wrong with the text."""
     try:
-        return ast.parse(text)
+        return parse(text)
     except SyntaxError as error:
         return error.with_traceback(None)
     except (ValueError, RecursionError, MemoryError) as error:

@@ -6,6 +6,8 @@ import ast
 
 import msgspec
 
+from environments.parsing import parse
+
 
 class RegionError(ValueError):
     """A child that cannot be brought back to its parent outside of the regions, or a parent whose
@@ -29,7 +31,7 @@ def parsed(text: str, whose: str) -> ast.Module:
         RegionError: if it does not parse, with the line.
     """
     try:
-        return ast.parse(text)
+        return parse(text)
     except BROKEN as error:
         raise RegionError(f"{whose} does not parse: {why(error)}") from None
 

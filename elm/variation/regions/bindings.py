@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from elm.variation.regions.base import BROKEN
+from environments.parsing import parse
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _INNER = _DEFINITIONS | ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -53,6 +54,6 @@ def missing(statements: Iterable[ast.stmt]) -> set[str]:
 def bound(text: str) -> set[str]:
     """Names that a module binds; none if it does not parse."""
     try:
-        return bindings(ast.parse(text).body)
+        return bindings(parse(text).body)
     except BROKEN:
         return set()

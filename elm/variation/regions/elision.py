@@ -11,6 +11,7 @@ import re
 from collections import Counter
 
 from elm.variation.regions.base import BROKEN
+from environments.parsing import parse
 
 _CODE = (
     r"(?:code|functions?|program|file|script|implementation|methods?|class|logic|body|lines?"
@@ -60,7 +61,7 @@ def _dots(text: str) -> list[int]:
     if "..." not in text:
         return []
     try:
-        stack: list[ast.AST] = [ast.parse(text)]
+        stack: list[ast.AST] = [parse(text)]
     except BROKEN:
         return []
     found = []

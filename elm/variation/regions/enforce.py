@@ -10,6 +10,7 @@ from elm.variation.regions.bindings import bindings
 from elm.variation.regions.elision import elision
 from elm.variation.regions.functions import functions, keep_to_functions, marked_functions
 from elm.variation.regions.markers import blocks, keep_to_blocks
+from environments.parsing import parse
 
 
 def enforce(parent: str, child: str, *, entry: str, evolve: str) -> Enforced:
@@ -78,7 +79,7 @@ def rule(parent: str, *, entry: str, evolve: str) -> str:
 
 def _tree(text: str) -> ast.Module | None:
     try:
-        return ast.parse(text)
+        return parse(text)
     except BROKEN:
         return None
 

@@ -10,6 +10,8 @@ import ast
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from environments.parsing import parse
+
 Place = tuple[int, int, str]  # the part outside, the line in it (-1 within a region), the kind
 Frame = list[tuple[Place, tuple[Place, ...]]]
 
@@ -34,7 +36,7 @@ def frame(text: str, spans: Sequence[tuple[int, int]]) -> Frame:
         return region, line - (ends[region - 1] if region else 0), kind
 
     found: Frame = []
-    stack: list[tuple[ast.AST, tuple[Place, ...]]] = [(ast.parse(text), ())]
+    stack: list[tuple[ast.AST, tuple[Place, ...]]] = [(parse(text), ())]
     while stack:
         node, path = stack.pop()
         if isinstance(node, ast.stmt | ast.ExceptHandler):

@@ -12,6 +12,7 @@ from elm.variation.lines import newline, split
 from elm.variation.regions.base import BROKEN, Enforced, RegionError, why
 from elm.variation.regions.bindings import bound
 from elm.variation.regions.frame import frame
+from environments.parsing import parse
 
 _MARKER = re.compile(r"[ \t]*(?:#|//)[ \t]*EVOLVE-BLOCK-(START|END)\b")
 
@@ -126,13 +127,13 @@ def _taken_whole(lines: list[str], block: Block, child: str) -> tuple[str, tuple
     content = content.rstrip() + end
     text = _assembled(lines, [block], [content])
     try:
-        ast.parse(text)
+        parse(text)
     except BROKEN as error:
         margin = re.match(r"[ \t]*", lines[block.start - 1])
         moved = textwrap.indent(textwrap.dedent(content), margin[0] if margin else "")
         text = _assembled(lines, [block], [moved])
         try:
-            ast.parse(text)
+            parse(text)
         except BROKEN:
             raise RegionError(
                 "the answer has no EVOLVE-BLOCK markers and does not fit between the program's: "
@@ -159,7 +160,7 @@ def _within(lines: list[str], before: list[str], behind: list[str]) -> tuple[str
 def _without(content: str, names: set[str]) -> tuple[str, set[str]]:
     """Code without the functions and classes that are defined outside of the block already."""
     try:
-        tree = ast.parse(textwrap.dedent(content))
+        tree = parse(textwrap.dedent(content))
     except BROKEN:
         return content, set()
     lines, dropped = split(content), set()

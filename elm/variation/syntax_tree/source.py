@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from elm.variation.lines import split
 from elm.variation.regions.markers import blocks as marked_blocks
+from environments.parsing import parse
 
 # Fields that hold no expressions.
 OPERATORS = frozenset({"ctx", "op", "ops", "type_ignores"})
@@ -62,7 +63,7 @@ class Source:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         self.text = text if text.endswith("\n") else text + "\n"
         self.data = self.text.encode("utf-8")  # the tree's columns are bytes
-        self.tree = ast.parse(self.text)
+        self.tree = parse(self.text)
         self._lines = [0]
         for line in self.data.split(b"\n"):
             self._lines.append(self._lines[-1] + len(line) + 1)
