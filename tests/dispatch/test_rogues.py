@@ -18,6 +18,7 @@ from elm.dispatch.broker import MOST_FAULTS, MOST_WORKERS, Broker
 from elm.dispatch.fleet import Fleet
 from sandbox.keys import keep
 from sandbox.protocol import (
+    PROTOCOL_VERSION,
     Assign,
     Beat,
     Bundle,
@@ -254,7 +255,7 @@ def anything(rng: random.Random, digest: str) -> FromWorker:
 
     kind = rng.choice([Hello, Want, *[Beat] * 6, Result, Result, Notice, Bye])
     if kind is Hello:
-        protocol = rng.choice([2, 2, 2, number()])
+        protocol = rng.choice([PROTOCOL_VERSION] * 3 + [number()])
         return Hello(rng.choice(NAMES), number(), word(), number(), number(), protocol)
     if kind is Want:
         return Want(word(digest))

@@ -18,6 +18,7 @@ import elm.dispatch.servers
 from elm.dispatch.base import FleetError
 from elm.dispatch.fleet import Fleet
 from elm.dispatch.router import Router
+from sandbox.protocol import PROTOCOL_VERSION
 
 MakeFleet = Callable[..., Fleet]
 
@@ -250,13 +251,19 @@ class Odd(FakeServer):
         (307, None, "redirects to another address, which is not followed"),
         (
             200,
-            {"node": "n", "public_key": "short", "level": "L3", "slots": 1, "protocol": 2},
+            {
+                "node": "n",
+                "public_key": "short",
+                "level": "L3",
+                "slots": 1,
+                "protocol": PROTOCOL_VERSION,
+            },
             "gives a public key that is none",
         ),
         (
             200,
             {"node": "n", "public_key": "", "level": "L3", "slots": 1, "protocol": 99},
-            "speaks protocol 99, this run 2: install the same version",
+            f"speaks protocol 99, this run {PROTOCOL_VERSION}: install the same version",
         ),
     ],
 )
