@@ -276,6 +276,11 @@ class Broker:
         return len(self._ready())
 
     @property
+    def whole(self) -> bool:
+        """Whether these have all the slots that they try to have."""
+        return all(worker.slots >= worker.wanted for worker in self._ready())
+
+    @property
     def open(self) -> int:
         """Tasks that are not acknowledged."""
         return len(self.ledger)

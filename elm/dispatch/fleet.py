@@ -333,7 +333,7 @@ class Fleet:
         if not all(each.joined or each.tried for each in self._attachments):
             return False
         expected = sum(each.joined for each in self._attachments) + bool(self._here)
-        return broker.ready >= expected and broker.slots >= self._here
+        return broker.ready >= expected and broker.whole
 
     def _hopeless(self, broker: Broker) -> bool:
         """Whether everybody who can come has come, and nobody can start a slot."""
