@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import re
 import shutil
@@ -45,10 +46,12 @@ def next_steps(target: Path) -> str:
     """What to do with it: lines for a shell, in the folder that holds the package."""
     name = target.name
     run = str(_RUN) if _RUN.is_file() else "run_elm.py"
+    lacks_pytest = importlib.util.find_spec("pytest") is None
     return "\n".join(
         [
             f"cd {target.parent.resolve()}",
             f"elm check-environment {name}",
+            *([f"{sys.executable} -m pip install pytest"] if lacks_pytest else []),
             f"{sys.executable} -m pytest {name}",
             f"PYTHONPATH=. {sys.executable} {run} --config-dir {name}/configs environment={name}",
         ]

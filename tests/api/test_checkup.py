@@ -12,6 +12,7 @@ import pytest
 from elm.build import build_environment
 from elm.checkup import check
 from elm.cli import main
+from elm.commands.new_environment import next_steps
 from environments.base import Axis
 from environments.string.environment import String
 
@@ -65,6 +66,15 @@ def test_what_is_written_passes_its_test_and_runs_as_printed(tmp_path):
     more = ["budget.evaluations=40", "view=plain", "report=false"]
     assert "evaluations" in shell(*words, *more, PYTHONPATH=".")
     assert (tmp_path / "runs").is_dir()
+
+
+def test_who_has_no_pytest_is_told_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    lines = next_steps(tmp_path / "far_points").splitlines()
+    assert lines[2:4] == [
+        f"{sys.executable} -m pip install pytest",
+        f"{sys.executable} -m pytest far_points",
+    ]
 
 
 @pytest.mark.parametrize("name", ["9lives", "Upper", "with-dash", "class", "string", "json", "elm"])
