@@ -161,7 +161,9 @@ class Portions:
             return whole
         failed: dict[str, Any] = {"fitness": None, "descriptor": None, "metrics": {}, "scores": {}}
         try:
-            outcome = self._environment.conclude(Program(task.files), [_outcome(e) for e in known])
+            outcome = self._environment.conclude(
+                Program(task.files), [outcome_of(e) for e in known]
+            )
         except BadArtifact as error:
             return msgspec.structs.replace(
                 whole, status=Status.BAD_RESULT, detail=_line(error), **failed
@@ -190,7 +192,8 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _outcome(evaluation: Evaluation) -> Outcome:
+def outcome_of(evaluation: Evaluation) -> Outcome:
+    """What `Environment.conclude` is told of one portion."""
     return Outcome(
         fitness=evaluation.fitness,
         descriptor=evaluation.descriptor,

@@ -6,14 +6,13 @@ specification's own word: no score can be forged, and none has to be checked.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from typing import Any
 
 from environments.artifact import BadArtifact
 from environments.specification import producer
-from environments.specification.answers import HASH, MOST_SHOWN, SCORE, SOLUTION, read
+from environments.specification.answers import MOST_SHOWN, read
 from environments.specification.wire import pack, unpack
 
 MOST_MESSAGE = 200
@@ -46,27 +45,13 @@ def judge(ask: Any, settings: dict[str, Any]) -> dict[str, Any]:
     for number, params in enumerate(loaded.inputs):
         name = f"{settings['entry']}({settings['inputs'][number][:MOST_SHOWN]})"
         try:
-            answers.append(read(entry(params), name, False))
+            answers.append({"input": number, **read(entry(params), name, False)})
         except Exception as error:
             reason = " ".join(str(error).split())[:MOST_MESSAGE]
             raise BadArtifact(f"{name}: {type(error).__name__}: {reason}") from None
         if refused:
             raise BadArtifact(f"{name}: {refused[0]}")
-    found = {str(number): answer for number, answer in enumerate(answers)}
-    return {
-        "fitness": 0.0,
-        "descriptor": [],
-        "scores": {number: one[SCORE] for number, one in found.items()},
-        "metrics": {
-            f"{number}:{key}": value
-            for number, one in found.items()
-            for key, value in one.get("values", {}).items()
-        },
-        "behaviour": json.dumps({number: one[HASH] for number, one in found.items()}),
-        "artifact": {
-            "solutions": {n: one[SOLUTION] for n, one in found.items() if SOLUTION in one}
-        },
-    }
+    return producer.claim(answers)
 
 
 def _begin_anew() -> None:

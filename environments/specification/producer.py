@@ -100,10 +100,10 @@ def produce(files: dict[str, str], settings: dict[str, Any]) -> dict[str, Any]:
             failure = failure or error
     if failure is not None and not answers:
         raise failure
-    return {"answers": answers} if settings["checked"] else _claim(answers)
+    return {"answers": answers} if settings["checked"] else claim(answers)
 
 
-def _claim(answers: list[dict[str, Any]]) -> dict[str, Any]:
+def claim(answers: list[dict[str, Any]]) -> dict[str, Any]:
     """In the shape of a judge's answer, see `environments.specification.joining`."""
     found = {str(one["input"]): one for one in answers}
     solutions = {number: one[SOLUTION] for number, one in found.items() if SOLUTION in one}

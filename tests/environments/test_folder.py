@@ -12,7 +12,7 @@ import yaml
 
 from elm.build import build_bundle, build_environment
 from elm.config import ConfigError
-from elm.dispatch.portions import _outcome
+from elm.dispatch.portions import outcome_of
 from environments.artifact import BadArtifact
 from environments.base import Program
 from environments.folder.environment import Folder
@@ -76,7 +76,7 @@ def evaluate():
         found = slot.evaluate(Task(1, bundle.digest, program.files, 7))
         if found.status is not Status.OK:
             return found, None
-        return found, env.conclude(program, [_outcome(found)])
+        return found, env.conclude(program, [outcome_of(found)])
 
     yield run
     for slot in slots:
